@@ -1,0 +1,79 @@
+import { Command, Flags } from '@oclif/core';
+import { ImgbootError } from '../errors.ts';
+import type { Progress } from '../system/progress.ts';
+import { exitStatusOf } from './exit-status.ts';
+import { createReporter, type Reporter } from './reporter.ts';
+
+/** The `--store` flag of every command that works on a store. */
+export const storeFlag = {
+  store: Flags.directory({
+    summary: 'where the images are kept',
+    env: 'IMGBOOT_STORE',
+    default: '/var/lib/imgboot',
+    helpGroup: 'GLOBAL',
+  }),
+};
+
+/**
+ * What all commands share: results on stdout, talk on stderr, one form of error, exit statuses, and signals that
+ * let the work clean up. A command's `run` returns its result, which is what `--json` prints.
+ */
+export abstract class ImgbootCommand extends Command {
+  readonly #abort = new AbortController();
+  #reporter: Reporter | undefined;
+
+  /** Aborted by SIGINT, SIGTERM and SIGHUP; every long call takes it. */
+  protected get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Shows what a long operation is doing, on stderr. */
+  protected get progress(): Progress {
+    this.#reporter ??= createReporter(process.stderr);
+    return this.#reporter.report;
+  }
+
+  /** A line for the user beside the result: on stderr, so that a pipe gets results only. */
+  protected tell(line: string): void {
+    this.#reporter?.clear();
+    process.stderr.write(`${line}\n`);
+  }
+
+  override async init(): Promise<void> {
+    await super.init();
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => this.#abort.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
+    }
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    this.#reporter?.close();
+    await super.finally(error);
+  }
+
+  /** Prints the error once, in the one form, and ends with its status. */
+  protected override async catch(error: Error): Promise<void> {
+    // oclif's own exit() is an exception without words.
+    if ('oclif' in error && (error as { code?: string }).code === 'EEXIT') throw error;
+    this.#reporter?.close();
+    const status = exitStatusOf(error);
+    const hint = error instanceof ImgbootError ? error.hint : undefined;
+    if (this.jsonEnabled()) {
+      const code = error instanceof ImgbootError ? error.code : undefined;
+      process.stdout.write(`${JSON.stringify({ error: { code, message: error.message, hint } }, null, 2)}\n`);
+    }
+    process.stderr.write(`imgboot: ${error.message}\n`);
+    if (hint !== undefined) process.stderr.write(`  ${hint}\n`);
+    if (process.env['IMGBOOT_DEBUG'] !== undefined) process.stderr.write(`${error.stack}\n`);
+    process.exitCode = status;
+    this.exit(status);
+  }
+}
+
+/** Refuses, before anything is done, what only root can do. */
+export function requireRoot(what: string): void {
+  if (process.getuid?.() === 0) return;
+  throw new ImgbootError('IMGBOOT_NEEDS_ROOT', `${what} needs root`, {
+    hint: `sudo imgboot ${process.argv.slice(2).join(' ')}`,
+  });
+}

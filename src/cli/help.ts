@@ -1,0 +1,48 @@
+import { Help, type Command } from '@oclif/core';
+
+/** The verbs, in the rooms a user looks for them in. */
+const groups: readonly [title: string, commands: readonly string[]][] = [
+  [
+    'Images',
+    [
+      'bootstrap',
+      'import',
+      'load',
+      'pull',
+      'save',
+      'push',
+      'images',
+      'inspect',
+      'history',
+      'tag',
+      'rmi',
+      'export',
+      'prune',
+      'fsck',
+    ],
+  ],
+  ['Boot', ['qemu', 'status']],
+  ['Initramfs', ['mkinitramfs', 'lsinitramfs']],
+  ['Machine', ['doctor', 'autocomplete']],
+];
+
+/** `imgboot --help` lists its verbs in groups. */
+export default class GroupedHelp extends Help {
+  protected override formatCommands(commands: Command.Loadable[]): string {
+    const byName = new Map(commands.map((command) => [command.id, command]));
+    const sections = groups.map(([title, names]) => {
+      const known = names.flatMap((name) => byName.get(name) ?? []);
+      for (const command of known) byName.delete(command.id);
+      return known.length === 0 ? '' : this.section(title.toUpperCase(), this.rows(known));
+    });
+    if (byName.size > 0) sections.push(this.section('OTHER', this.rows([...byName.values()])));
+    return sections.filter(Boolean).join('\n\n');
+  }
+
+  private rows(commands: Command.Loadable[]): string {
+    return this.renderList(
+      commands.map((command) => [command.id, this.summary(command)]),
+      { spacer: '\n', stripAnsi: this.opts.stripAnsi ?? false, indentation: 2 },
+    );
+  }
+}

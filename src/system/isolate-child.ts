@@ -1,0 +1,33 @@
+import { ImgbootError, errorMessage } from '../errors.ts';
+import type { JobMessage, JobModule } from './isolate.ts';
+import { dieWithParent } from './libc.ts';
+
+// The other half of isolate.ts: a process that takes one job over IPC, answers, and ends.
+
+dieWithParent();
+process.once('disconnect', () => process.exit(1));
+process.once('message', (order: { module: string; job: unknown }) => void work(order));
+
+async function work(order: { module: string; job: unknown }): Promise<void> {
+  try {
+    const module = (await import(order.module)) as JobModule<unknown, unknown>;
+    const result = await module.runJob(order.job, {
+      progress: (event) => void tell({ kind: 'progress', event }),
+    });
+    await tell({ kind: 'result', result });
+  } catch (error) {
+    await tell({
+      kind: 'error',
+      code: error instanceof ImgbootError ? error.code : undefined,
+      message: errorMessage(error),
+      hint: error instanceof ImgbootError ? error.hint : undefined,
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+  }
+  process.removeAllListeners('disconnect');
+  process.disconnect();
+}
+
+async function tell(message: JobMessage): Promise<void> {
+  await new Promise((resolve) => process.send!(message, resolve));
+}

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { ImgbootError, type ErrorCode } from '../errors.ts';
+import type { OperationOptions, Progress, ProgressEvent } from './progress.ts';
+
+/** What a job module exports: work that runs in a process and mount namespace of its own. */
+export interface JobModule<Job, Result> {
+  runJob(job: Job, context: JobContext): Promise<Result>;
+}
+
+export interface JobContext {
+  progress: Progress;
+}
+
+export type JobMessage =
+  | { kind: 'progress'; event: ProgressEvent }
+  | { kind: 'result'; result: unknown }
+  | {
+      kind: 'error';
+      code: ErrorCode | undefined;
+      message: string;
+      hint: string | undefined;
+      stack: string | undefined;
+    };
+
+/**
+ * Runs `runJob` of a module in a child process with a private mount namespace: what it mounts, nobody else sees,
+ * and the kernel unmounts it when the child ends, however it ends. The child dies with this process.
+ * `job` and the result must survive JSON. Needs root.
+ *
+ * @param module the job module's URL: `import.meta.resolve('./x.job.ts')` has the wrong ending once built,
+ *   use {@link jobModule}
+ * @throws the job's own error, with its code and hint
+ */
+export async function runIsolated<Job, Result>(
+  module: URL,
+  job: Job,
+  options: OperationOptions = {},
+): Promise<Result> {
+  options.signal?.throwIfAborted();
+  const runner = fileURLToPath(jobModule(import.meta.url, 'isolate-child'));
+  const child = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--propagation',
+      'private',
+      '--',
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      runner,
+    ],
+    { stdio: ['ignore', 2, 2, 'ipc'], serialization: 'advanced' },
+  );
+  const abort = (): void => void child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await new Promise<Result>((resolve, reject) => {
+      let settled = false;
+      child.on('message', (message: JobMessage) => {
+        if (message.kind === 'progress') options.progress?.(message.event);
+        else if (message.kind === 'result') {
+          settled = true;
+          resolve(message.result as Result);
+        } else {
+          settled = true;
+          reject(jobError(message));
+        }
+      });
+      child.on('error', (cause) => {
+        reject(
+          new ImgbootError('IMGBOOT_ISOLATION_FAILED', `cannot start unshare: ${cause.message}`, { cause }),
+        );
+      });
+      child.on('exit', (status, signal) => {
+        if (settled) return;
+        if (options.signal?.aborted) reject(options.signal.reason as Error);
+        else {
+          reject(
+            new ImgbootError(
+              'IMGBOOT_ISOLATION_FAILED',
+              `the process that worked in a mount namespace of its own ended early (${signal ?? `exit status ${status}`})`,
+              { hint: 'its own message, if it had one, is above; making a mount namespace needs root' },
+            ),
+          );
+        }
+      });
+      child.send({ module: module.href, job });
+    });
+  } finally {
+    options.signal?.removeEventListener('abort', abort);
+    await ended(child);
+  }
+}
+
+/** The URL of a module beside the caller's, whether the sources or the built files run. */
+export function jobModule(callerUrl: string, name: string): URL {
+  return new URL(`./${name}${callerUrl.endsWith('.ts') ? '.ts' : '.js'}`, callerUrl);
+}
+
+function jobError(message: JobMessage & { kind: 'error' }): Error {
+  const error = new ImgbootError(message.code ?? 'IMGBOOT_INTERNAL', message.message, { hint: message.hint });
+  if (message.stack !== undefined) error.stack = message.stack;
+  return error;
+}
+
+/** Waits until the child is gone, so that its mounts are, too. */
+async function ended(child: ReturnType<typeof spawn>): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise((resolve) => child.once('exit', resolve));
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { machineArguments } from './arguments.ts';
+import type { Machine } from './machine.ts';
+
+const smallest: Machine = { accelerator: 'tcg', memoryBytes: 512 * 2 ** 20, cpus: 1, console: 'captured' };
+
+describe('machineArguments', () => {
+  it('a machine has no configuration files, default devices or network of its own', () => {
+    const args = machineArguments(smallest);
+    expect(args.slice(0, 2)).toEqual(['-no-user-config', '-nodefaults']);
+    expect(pairs(args)).toContainEqual(['-nic', 'none']);
+  });
+
+  it('memory is given in MiB, rounded up', () => {
+    expect(pairs(machineArguments({ ...smallest, memoryBytes: 100 * 2 ** 20 + 1 }))).toContainEqual([
+      '-m',
+      '101M',
+    ]);
+  });
+
+  it.each([
+    ['kvm', 'kvm', 'host'],
+    ['tcg', 'tcg,thread=multi', 'max'],
+  ] as const)('under %s the processor is the fullest one that it has', (accelerator, accel, cpu) => {
+    const args = pairs(machineArguments({ ...smallest, accelerator }));
+    expect(args).toContainEqual(['-accel', accel]);
+    expect(args).toContainEqual(['-cpu', cpu]);
+  });
+
+  it('kernel, initrd and command line are passed whole', () => {
+    const args = machineArguments({ ...smallest, kernel: '/k', initrd: '/i', append: 'a=1 b="c d"' });
+    expect(args.slice(args.indexOf('-kernel'), args.indexOf('-kernel') + 6)).toEqual([
+      '-kernel',
+      '/k',
+      '-initrd',
+      '/i',
+      '-append',
+      'a=1 b="c d"',
+    ]);
+  });
+
+  it.each([
+    ['write', 'if=none,id=drive0,format=raw,discard=unmap,file=/d'],
+    ['snapshot', 'if=none,id=drive0,format=raw,discard=unmap,file=/d,snapshot=on'],
+    ['read-only', 'if=none,id=drive0,format=raw,discard=unmap,file=/d,readonly=on'],
+  ] as const)('a drive with access %s', (access, option) => {
+    const drives = [{ path: '/d', format: 'raw' as const, access }];
+    expect(pairs(machineArguments({ ...smallest, drives }))).toContainEqual(['-drive', option]);
+  });
+
+  it('a comma in a file name stays a part of the name', () => {
+    const drives = [{ path: '/a,snapshot=off', format: 'qcow2' as const, access: 'snapshot' as const }];
+    expect(pairs(machineArguments({ ...smallest, drives }))).toContainEqual([
+      '-drive',
+      'if=none,id=drive0,format=qcow2,discard=unmap,file=/a,,snapshot=off,snapshot=on',
+    ]);
+  });
+
+  it('drives keep their order, and their serial numbers name them in the guest', () => {
+    const drive = { format: 'raw', access: 'write' } as const;
+    const args = machineArguments({
+      ...smallest,
+      drives: [
+        { ...drive, path: '/a', serial: 'root' },
+        { ...drive, path: '/b' },
+      ],
+    });
+    expect(args.filter((arg) => arg.startsWith('virtio-blk-pci'))).toEqual([
+      'virtio-blk-pci,drive=drive0,serial=root',
+      'virtio-blk-pci,drive=drive1',
+    ]);
+  });
+
+  it('a guest that reboots ends the machine, unless it may restart', () => {
+    expect(machineArguments(smallest)).toContain('-no-reboot');
+    expect(machineArguments({ ...smallest, onReboot: 'restart' })).not.toContain('-no-reboot');
+  });
+
+  it('on a terminal, Ctrl-A reaches QEMU and Ctrl-C the guest', () => {
+    const args = pairs(machineArguments({ ...smallest, console: 'terminal', consoleLog: '/log' }));
+    expect(args).toContainEqual([
+      '-chardev',
+      'stdio,id=console,mux=on,signal=off,logfile=/log,logappend=off',
+    ]);
+    expect(args).toContainEqual(['-mon', 'chardev=console']);
+  });
+});
+
+function pairs(args: readonly string[]): string[][] {
+  return args.map((arg, index) => [arg, args[index + 1] ?? '']);
+}

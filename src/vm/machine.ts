@@ -1,0 +1,43 @@
+/** How a guest's instructions run: by the processor itself, or emulated. */
+export type Accelerator = 'kvm' | 'tcg';
+
+/** A disk of the machine; the first is /dev/vda in the guest. */
+export interface Drive {
+  /** The file that holds the disk's bytes. */
+  path: string;
+  format: 'raw' | 'qcow2';
+  /**
+   * `write` keeps what the guest writes, `snapshot` discards it when the machine ends and leaves the file as it
+   * is, `read-only` refuses it.
+   */
+  access: 'write' | 'snapshot' | 'read-only';
+  /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-SERIAL); at most 20 characters. */
+  serial?: string | undefined;
+}
+
+/** A virtual machine, as the argument builder takes it. */
+export interface Machine {
+  accelerator: Accelerator;
+  memoryBytes: number;
+  cpus: number;
+  /** The kernel that is started directly: a bzImage, or an uncompressed vmlinux with a PVH note. */
+  kernel?: string | undefined;
+  initrd?: string | undefined;
+  /** The kernel command line, whole: {@link consoleArguments} is not added. */
+  append?: string | undefined;
+  drives?: readonly Drive[] | undefined;
+  /** `none` by default; `user` gives the guest a private network with the host's way out. */
+  network?: 'none' | 'user' | undefined;
+  /**
+   * `captured`: the serial console is our standard input and output as plain pipes. `terminal`: the user's terminal
+   * is attached in raw mode; Ctrl-A x ends the machine, Ctrl-A h lists QEMU's other keys.
+   */
+  console: 'captured' | 'terminal';
+  /** Where QEMU itself writes what the console printed; with `terminal`, the only record. */
+  consoleLog?: string | undefined;
+  /** `exit` ends the machine when the guest reboots (the default), `restart` lets it. */
+  onReboot?: 'exit' | 'restart' | undefined;
+}
+
+/** What a kernel command line needs so that the kernel and its console getty talk on the machine's serial port. */
+export const consoleArguments = 'console=ttyS0';

@@ -11,6 +11,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/**/*.test.ts'],
           globalSetup: ['test/support/system-setup.ts'],
+          runner: 'test/support/skipping-runner.ts',
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
@@ -21,6 +22,7 @@ export default defineConfig({
           name: 'boot',
           include: ['test/boot/**/*.test.ts'],
           globalSetup: ['test/support/boot-setup.ts'],
+          runner: 'test/support/skipping-runner.ts',
           testTimeout: 300_000,
           hookTimeout: 600_000,
           // Two machines at a time: each emulated CPU wants a core of its own.

@@ -1,0 +1,52 @@
+import path from 'node:path';
+import { execa, type Options } from 'execa';
+import { repository } from './paths.ts';
+
+export interface RunCliOptions {
+  /** Bytes or text for standard input, or a file to read it from; none by default. */
+  input?: string | Uint8Array | undefined;
+  inputFile?: string | undefined;
+  env?: Record<string, string> | undefined;
+  cwd?: string | undefined;
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CliResult {
+  stdout: string;
+  stderr: string;
+  /** 128 and the signal's number for a command that a signal ended, as a shell has it. */
+  exitCode: number;
+}
+
+/** Runs the clone's `bin/imgboot` to its end. A status other than 0 is a result, no error. */
+export async function runCli(args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> {
+  const settings: Options = {
+    reject: false,
+    stripFinalNewline: false,
+    timeout: options.timeoutMs ?? 120_000,
+    forceKillAfterDelay: 5_000,
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.inputFile === undefined ? {} : { inputFile: options.inputFile }),
+    ...(options.input === undefined && options.inputFile === undefined ? { stdin: 'ignore' as const } : {}),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  };
+  const result = await execa(path.join(repository, 'bin/imgboot'), args, settings);
+  if (result.timedOut) throw new Error(`imgboot ${args.join(' ')} timed out\n${String(result.stderr)}`);
+  return {
+    stdout: String(result.stdout ?? ''),
+    stderr: String(result.stderr ?? ''),
+    exitCode: result.exitCode ?? (result.signal === 'SIGKILL' ? 137 : 143),
+  };
+}
+
+/** The same, where anything but success is a failure of the test. Returns standard output. */
+export async function runCliOk(args: readonly string[], options: RunCliOptions = {}): Promise<string> {
+  const result = await runCli(args, options);
+  if (result.exitCode !== 0) {
+    throw new Error(`imgboot ${args.join(' ')} ended with status ${result.exitCode}:\n${result.stderr}`);
+  }
+  return result.stdout;
+}

@@ -1,0 +1,19 @@
+import { buildDist } from './build-dist.ts';
+import { requireForTests } from './requirements.ts';
+import { sweepDeadRuns } from './sweep.ts';
+
+/** Before the tests that need root: what they run is built, and nothing of an earlier run is in their way. */
+export default async function setup(): Promise<void> {
+  await requireForTests([
+    'mmdebstrap',
+    'skopeo',
+    'umoci',
+    'mkfs.btrfs',
+    'mkfs.ext4',
+    'mkfs.xfs',
+    'losetup',
+    'cpio',
+  ]);
+  if (process.getuid?.() === 0) await sweepDeadRuns();
+  await buildDist();
+}

@@ -8,17 +8,16 @@ import {
   openSync,
   readdirSync,
   realpathSync,
-  rmdirSync,
   fchmodSync,
   fchownSync,
   chmodSync,
   symlinkSync,
-  unlinkSync,
   writeSync,
   type BigIntStats,
 } from 'node:fs';
 import { ImgbootError, errnoOf } from '../errors.ts';
 import { makeNode, setTimes, setXattr, type TimeSpec } from '../system/libc.ts';
+import { removeTree } from '../system/remove-tree.ts';
 import { splitPath, type CleanPath } from './path.ts';
 import type { TarEntry, TarHandler } from './tar-entry.ts';
 import { classifyName, type WhiteoutName } from './whiteout.ts';
@@ -262,7 +261,7 @@ export class LayerApplier implements TarHandler {
         if (kept === path || kept.startsWith(`${path}/`)) this.#directoryTimes.delete(kept);
       }
     }
-    removeTree(bytes(path), stats.isDirectory());
+    removeTree(bytes(path));
   }
 
   #setMetadata(path: string, entry: TarEntry): void {
@@ -311,14 +310,6 @@ function dataLength(chunk: Buffer, at: number): number {
 function writeFully(fd: number, data: Buffer, position: number): void {
   for (let done = 0; done < data.length;)
     done += writeSync(fd, data, done, data.length - done, position + done);
-}
-
-function removeTree(path: Buffer, isDirectory: boolean): void {
-  if (!isDirectory) return unlinkSync(path);
-  for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
-    removeTree(Buffer.concat([path, Buffer.from('/'), entry.name]), entry.isDirectory());
-  }
-  rmdirSync(path);
 }
 
 function modifiedAt(stats: BigIntStats): TimeSpec {

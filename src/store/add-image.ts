@@ -1,0 +1,56 @@
+import { chmodSync, existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { digestOf } from '../image/digest.ts';
+import {
+  CONFIG_TYPE,
+  MANIFEST_TYPE,
+  type Config,
+  type Descriptor,
+  type Manifest,
+} from '../image/manifest.ts';
+import { syncTree } from '../system/durable.ts';
+import type { Digest } from '../image/digest.ts';
+import type { StorePaths } from './paths.ts';
+import type { Workspace } from './workspace.ts';
+
+const BLOB_MODE = 0o600;
+
+/** Moves a finished blob of a workspace into the layout, unless it is there. Same file system, so it is a rename. */
+export function adoptBlob(paths: StorePaths, blob: { path: string; digest: Digest }): void {
+  const place = paths.blob(blob.digest);
+  if (existsSync(place) && statSync(place).size === statSync(blob.path).size) return;
+  chmodSync(blob.path, BLOB_MODE);
+  renameSync(blob.path, place);
+}
+
+/** Writes an image's config and manifest as blobs, and makes all blobs durable. @returns the manifest's descriptor */
+export function writeManifest(
+  paths: StorePaths,
+  image: { config: Config; layers: Descriptor[]; workspace: Workspace },
+): Descriptor {
+  const config = writeBlob(paths, {
+    value: image.config,
+    mediaType: CONFIG_TYPE,
+    workspace: image.workspace,
+  });
+  const manifest: Manifest = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: image.layers };
+  const descriptor = writeBlob(paths, {
+    value: manifest,
+    mediaType: MANIFEST_TYPE,
+    workspace: image.workspace,
+  });
+  syncTree(paths.blobs);
+  return { ...descriptor, platform: { architecture: image.config.architecture, os: image.config.os } };
+}
+
+function writeBlob(
+  paths: StorePaths,
+  blob: { value: object; mediaType: string; workspace: Workspace },
+): Descriptor {
+  const bytes = Buffer.from(JSON.stringify(blob.value));
+  const digest = digestOf(bytes);
+  const aside = join(blob.workspace.path, 'blob');
+  writeFileSync(aside, bytes, { mode: BLOB_MODE });
+  adoptBlob(paths, { path: aside, digest });
+  return { mediaType: blob.mediaType, digest, size: bytes.length };
+}

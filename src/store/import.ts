@@ -1,0 +1,169 @@
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { arch } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ImgbootError } from '../errors.ts';
+import { nextChainId } from '../image/chain-id.ts';
+import { layerMediaTypes, type Config, type HistoryEntry } from '../image/manifest.ts';
+import { storedName } from '../image/reference.ts';
+import { detectCompression } from '../layer/decompress.ts';
+import { runCommand } from '../system/exec.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { timestamp } from '../system/timestamp.ts';
+import { adoptBlob, writeManifest } from './add-image.ts';
+import { layerName } from './paths.ts';
+import type { Store } from './store.ts';
+import { publishLayer, runUnpack } from './unpack.ts';
+import type { Image } from './image.ts';
+import type { Workspace } from './workspace.ts';
+
+/** Where a root file system comes from. */
+export type RootfsSource =
+  | { kind: 'stream'; stream: Readable }
+  /** A tar, plain or compressed with gzip, zstd, xz, bzip2 or lz4. */
+  | { kind: 'file'; path: string }
+  | { kind: 'directory'; path: string };
+
+export interface ImportRequest extends OperationOptions {
+  source: RootfsSource;
+  reference: string;
+  /** What the image's history says of where it came from. */
+  createdBy: string;
+  config?: Config['config'];
+}
+
+/** Node's names of machines -> GOARCH, which image configs use. */
+const architectures: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  arm: 'arm',
+  riscv64: 'riscv64',
+  ppc64: 'ppc64le',
+  s390x: 's390x',
+  ia32: '386',
+};
+
+/**
+ * Makes an image of one layer from a root file system. The blob is kept as it came when it is plain, gzip or zstd;
+ * other compressions are undone, since OCI layers have none of them. All or nothing.
+ */
+export async function importRootfs(store: Store, request: ImportRequest): Promise<Image> {
+  const reference = storedName(request.reference);
+  await using workspace = await store.workspace();
+  using _content = await store.lockContent('shared', request);
+  const path = await spool(workspace, request);
+  const newName = workspace.newLayerName(0);
+  request.progress?.({ step: 'unpacking' });
+  const [applied] = await runUnpack(store, {
+    ...request,
+    progress: undefined,
+    workspace,
+    parents: [],
+    steps: [{ newName, source: { path, expected: undefined } }],
+  });
+  const { digest, diffId, sizeBytes, compression } = applied!;
+  const chainId = nextChainId(undefined, diffId);
+  adoptBlob(store.paths, { path, digest });
+  publishLayer(store, { newName, name: layerName(chainId), record: { chainId, diffId, parent: null } });
+  const created = timestamp();
+  const history: HistoryEntry[] = [{ created, created_by: request.createdBy }];
+  const config: Config = {
+    created,
+    architecture: architectures[arch()] ?? arch(),
+    os: 'linux',
+    ...(request.config === undefined ? {} : { config: request.config }),
+    rootfs: { type: 'layers', diff_ids: [diffId] },
+    history,
+  };
+  const layers = [{ mediaType: layerMediaTypes[compression], digest, size: sizeBytes }];
+  await store.name(writeManifest(store.paths, { config, layers, workspace }), reference);
+  return store.image(reference);
+}
+
+/** Brings the tar into the workspace, in a compression that OCI knows. */
+async function spool(workspace: Workspace, { source, progress, signal }: ImportRequest): Promise<string> {
+  const path = join(workspace.path, 'rootfs.tar');
+  if (source.kind === 'directory') {
+    progress?.({ step: `reading ${source.path}` });
+    await packDirectory(source.path, { path, signal });
+    return path;
+  }
+  if (source.kind === 'file') {
+    if (!existsSync(source.path)) {
+      throw new ImgbootError('IMGBOOT_NO_SUCH_FILE', `cannot import ${source.path}: there is no such file`, {
+        hint: 'give a tar of a root file system, a directory, or - for standard input',
+      });
+    }
+    progress?.({ step: `copying ${source.path}` });
+    // A pipe (<(...)) has no size to copy.
+    if (statSync(source.path).isFile()) copyFileSync(source.path, path, constants.COPYFILE_FICLONE);
+    else await pipeline(createReadStream(source.path), createWriteStream(path, { mode: 0o600 }), { signal });
+  } else {
+    progress?.({ step: 'reading standard input' });
+    await pipeline(source.stream, createWriteStream(path, { mode: 0o600 }), { signal });
+  }
+  return undoForeign(path, signal);
+}
+
+/** Decompresses what OCI has no media type for. */
+async function undoForeign(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const compression = detectCompression(firstBytes(path));
+  if (compression === 'none' || compression === 'gzip' || compression === 'zstd') return path;
+  const plain = `${path}.plain`;
+  await runCommand(compression, ['--decompress', '--stdout', path], { signal, outputFile: plain });
+  return plain;
+}
+
+function firstBytes(path: string): Buffer {
+  const start = Buffer.alloc(16);
+  const fd = openSync(path, 'r');
+  try {
+    return start.subarray(0, readSync(fd, start));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A directory as a tar with everything an image keeps, in an order that does not depend on the disk. */
+async function packDirectory(
+  directory: string,
+  { path, signal }: { path: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  if (!statSync(directory).isDirectory())
+    throw new ImgbootError('IMGBOOT_NO_SUCH_FILE', `${directory} is not a directory`);
+  await runCommand('tar', ['--create', '--file', path, '--directory', directory, ...canonicalTar, '.'], {
+    signal,
+  });
+}
+
+/** Options of GNU tar for a layer tar that is the same whenever its content is. */
+export const canonicalTar = [
+  '--sort=name',
+  '--numeric-owner',
+  '--acls',
+  '--xattrs',
+  '--xattrs-include=*',
+  '--xattrs-exclude=trusted.overlay.*',
+  '--sparse',
+  '--format=pax',
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  '--one-file-system',
+] as const;
+
+/** What a user means by a name on the command line: `-` is standard input. */
+export function rootfsSource(name: string): RootfsSource {
+  if (name === '-') return { kind: 'stream', stream: process.stdin };
+  if (statSync(name, { throwIfNoEntry: false })?.isDirectory()) return { kind: 'directory', path: name };
+  return { kind: 'file', path: name };
+}

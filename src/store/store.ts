@@ -1,0 +1,203 @@
+import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ImgbootError, errnoOf } from '../errors.ts';
+import { INDEX_TYPE, REF_NAME, type Descriptor } from '../image/manifest.ts';
+import { lookupNames, parseReference, storedName } from '../image/reference.ts';
+import { createSubvolume } from '../system/btrfs.ts';
+import { replaceFile } from '../system/durable.ts';
+import { FileLock, type LockMode } from '../system/lock.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { BTRFS_SUPER_MAGIC } from './driver-btrfs.ts';
+import { driverNames, type DriverName, type LayerDriver } from './driver.ts';
+import { createDriver } from './drivers.ts';
+import { readImage, type Image } from './image.ts';
+import { readIndex, updateIndex, writeBootFiles } from './index-file.ts';
+import { StorePaths } from './paths.ts';
+import { Workspace } from './workspace.ts';
+
+const STORE_VERSION = 1;
+/** Old setuid programs and shadow files lie in a store. */
+const STORE_MODE = 0o700;
+
+/** Where images and their unpacked layers live. Reading takes no lock and writes nothing. */
+export class Store {
+  readonly paths: StorePaths;
+  readonly driver: LayerDriver;
+
+  private constructor(paths: StorePaths, driver: DriverName) {
+    this.paths = paths;
+    this.driver = createDriver(driver);
+  }
+
+  /** Opens a store that exists. @throws IMGBOOT_NO_STORE */
+  static open(path: string): Store {
+    const paths = new StorePaths(path);
+    let settings: { version?: unknown; driver?: unknown };
+    try {
+      settings = JSON.parse(readFileSync(paths.settings, 'utf8')) as typeof settings;
+    } catch (cause) {
+      throw noStore(path, cause);
+    }
+    const driver = driverNames.find((name) => name === settings.driver);
+    if (settings.version !== STORE_VERSION || driver === undefined) {
+      throw new ImgbootError(
+        'IMGBOOT_UNKNOWN_STORE',
+        `${path} is a store of version ${String(settings.version)} with driver ${String(settings.driver)}`,
+        {
+          hint: 'it was made by another version of imgboot; use that one',
+        },
+      );
+    }
+    return new Store(paths, driver);
+  }
+
+  /**
+   * Opens a store, and makes it first when there is none: on btrfs as a subvolume of its own. Needs root.
+   * @param driver refused when the store has the other one; chosen by the file system when undefined
+   */
+  static openOrCreate(path: string, driver: DriverName | undefined): Store {
+    if (!existsSync(join(path, 'store.json'))) create(path, driver);
+    const store = Store.open(path);
+    if (driver !== undefined && driver !== store.driver.name) {
+      throw new ImgbootError(
+        'IMGBOOT_DRIVER_MISMATCH',
+        `the store ${path} has the ${store.driver.name} driver, not ${driver}`,
+        {
+          hint: 'a store keeps the driver it was made with; choose another place with --store',
+        },
+      );
+    }
+    return store;
+  }
+
+  /** Every image, by name; those without a name last. */
+  images(): Image[] {
+    const images = readIndex(this.paths).manifests.map((descriptor) => readImage(this.paths, descriptor));
+    return images.sort((a, b) => Number(a.reference === undefined) - Number(b.reference === undefined));
+  }
+
+  /**
+   * The image of a reference or of the start of an image ID.
+   * @throws IMGBOOT_NO_SUCH_IMAGE, naming those there are; IMGBOOT_AMBIGUOUS_ID; IMGBOOT_BAD_REFERENCE
+   */
+  image(text: string): Image {
+    return readImage(this.paths, this.#find(text));
+  }
+
+  /** Begins an operation that writes: sweeps what killed ones left, and gives a place to work in. */
+  async workspace(): Promise<Workspace> {
+    const workspace = await Workspace.create(this.paths, this.driver);
+    using _lock = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
+    writeBootFiles(this.#place, readIndex(this.paths));
+    return workspace;
+  }
+
+  /**
+   * Keeps layers and blobs from being collected (`shared`), or keeps everyone from using them (`exclusive`).
+   * Whoever adds or uses layers holds it shared until the index names them.
+   */
+  async lockContent(mode: LockMode, { progress, signal }: OperationOptions): Promise<FileLock> {
+    return FileLock.acquire(join(this.paths.locks, 'content'), mode, {
+      signal,
+      onWait: () => progress?.({ step: 'waiting for another imgboot that works on this store' }),
+    });
+  }
+
+  /** Gives a manifest a name; what had the name before stays without one until it is pruned. Atomic. */
+  async name(descriptor: Descriptor, reference: string): Promise<void> {
+    const name = storedName(reference);
+    await updateIndex(this.#place, (index) => {
+      for (const other of index.manifests) {
+        if (other.annotations?.[REF_NAME] === name) delete other.annotations[REF_NAME];
+      }
+      index.manifests = index.manifests.filter(
+        (other) => other.digest !== descriptor.digest || other.annotations?.[REF_NAME] !== undefined,
+      );
+      index.manifests.push({ ...descriptor, annotations: { [REF_NAME]: name } });
+    });
+  }
+
+  /** Takes entries out of the index; layers and blobs stay until they are collected. Atomic. */
+  async forget(drop: (descriptor: Descriptor) => boolean): Promise<void> {
+    await updateIndex(this.#place, (index) => {
+      index.manifests = index.manifests.filter((descriptor) => !drop(descriptor));
+    });
+  }
+
+  get #place(): { paths: StorePaths; driver: DriverName } {
+    return { paths: this.paths, driver: this.driver.name };
+  }
+
+  #find(text: string): Descriptor {
+    const { manifests } = readIndex(this.paths);
+    const id = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(text)?.[1];
+    if (id !== undefined) {
+      const matching = manifests.filter((descriptor) =>
+        readImage(this.paths, descriptor).id.startsWith(`sha256:${id}`),
+      );
+      const digests = new Set(matching.map((descriptor) => descriptor.digest));
+      if (digests.size > 1)
+        throw new ImgbootError('IMGBOOT_AMBIGUOUS_ID', `${text} is the start of ${digests.size} image IDs`, {
+          hint: 'give more digits',
+        });
+      if (matching[0] !== undefined) return matching[0];
+    }
+    const reference = parseReference(text);
+    for (const name of lookupNames(reference)) {
+      const found = manifests.find((descriptor) =>
+        reference.digest === undefined
+          ? descriptor.annotations?.[REF_NAME] === name
+          : descriptor.digest === reference.digest &&
+            descriptor.annotations?.[REF_NAME]?.startsWith(`${name.slice(0, name.lastIndexOf(':'))}:`),
+      );
+      if (found !== undefined) return found;
+    }
+    const names = manifests.flatMap((descriptor) => descriptor.annotations?.[REF_NAME] ?? []);
+    throw new ImgbootError('IMGBOOT_NO_SUCH_IMAGE', `the store ${this.paths.root} has no image ${text}`, {
+      hint:
+        names.length === 0
+          ? 'it has none yet: imgboot bootstrap, import, load or pull brings one'
+          : `it has ${names.join(', ')}`,
+    });
+  }
+}
+
+function noStore(path: string, cause: unknown): ImgbootError {
+  if (errnoOf(cause) === 'EACCES') {
+    return new ImgbootError('IMGBOOT_NEEDS_ROOT', `the store ${path} is root's: permission denied`, {
+      cause,
+      hint: `sudo imgboot ${process.argv.slice(2).join(' ')}`,
+    });
+  }
+  return new ImgbootError('IMGBOOT_NO_STORE', `there is no store at ${path}`, {
+    cause,
+    hint: 'imgboot bootstrap, import, load or pull makes it; --store or IMGBOOT_STORE names another place',
+  });
+}
+
+function create(path: string, wanted: DriverName | undefined): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const onBtrfs = statfsSync(dirname(path)).type === BTRFS_SUPER_MAGIC;
+  if (!existsSync(path)) {
+    if (onBtrfs) createSubvolume(path);
+    else mkdirSync(path, { mode: STORE_MODE });
+  }
+  const driverName = wanted ?? (statfsSync(path).type === BTRFS_SUPER_MAGIC ? 'btrfs' : 'overlay');
+  const paths = new StorePaths(path);
+  createDriver(driverName).probe(path);
+  for (const directory of [
+    paths.blobs,
+    paths.layers,
+    paths.boot,
+    paths.deployments,
+    paths.tmp,
+    paths.locks,
+  ]) {
+    mkdirSync(directory, { recursive: true, mode: STORE_MODE });
+  }
+  replaceFile(join(paths.oci, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  if (!existsSync(paths.index))
+    replaceFile(paths.index, JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [] }));
+  // Last: it is what makes the directory a store.
+  replaceFile(paths.settings, `${JSON.stringify({ version: STORE_VERSION, driver: driverName })}\n`);
+}

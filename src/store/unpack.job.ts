@@ -1,0 +1,37 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { applyLayer, type AppliedLayer, type LayerSource } from '../layer/apply-layer.ts';
+import { syncTree } from '../system/durable.ts';
+import type { JobContext } from '../system/isolate.ts';
+import type { DriverName } from './driver.ts';
+import { createDriver } from './drivers.ts';
+
+/** Layers to unpack one upon the other, bottom first. */
+export interface UnpackJob {
+  driver: DriverName;
+  /** The store's `layers` directory. */
+  layers: string;
+  /** A directory of the caller's in the store's `tmp`. */
+  scratch: string;
+  /** The layer below the first new one, and all below that, topmost first. */
+  parents: string[];
+  steps: { newName: string; source: LayerSource }[];
+}
+
+/** Leaves each layer, sealed and durable, at its `newName`. */
+export async function runJob(job: UnpackJob, { progress }: JobContext): Promise<AppliedLayer[]> {
+  const driver = createDriver(job.driver);
+  const applied: AppliedLayer[] = [];
+  const parents = [...job.parents];
+  for (const [index, { newName, source }] of job.steps.entries()) {
+    progress({ step: `unpacking layer ${index + 1} of ${job.steps.length}` });
+    const scratch = join(job.scratch, `unpack-${index}`);
+    mkdirSync(scratch);
+    const layer = driver.begin(job.layers, { newName, parents, scratch });
+    applied.push(await applyLayer(source, layer.root));
+    layer.seal();
+    parents.unshift(newName);
+  }
+  syncTree(job.layers);
+  return applied;
+}

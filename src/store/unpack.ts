@@ -1,0 +1,105 @@
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { ImgbootError } from '../errors.ts';
+import type { AppliedLayer } from '../layer/apply-layer.ts';
+import { replaceFile, syncDirectory } from '../system/durable.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import type { ImageLayer } from './image.ts';
+import type { Store } from './store.ts';
+import type { UnpackJob } from './unpack.job.ts';
+import type { Workspace } from './workspace.ts';
+import type { ChainId, DiffId } from '../image/digest.ts';
+import type { LayerName } from './paths.ts';
+
+/** What is kept beside a layer, to know it again. */
+export interface LayerRecord {
+  chainId: ChainId;
+  diffId: DiffId;
+  /** Of the layer below; null for a bottom layer. */
+  parent: ChainId | null;
+  /** Of its subvolume, where it is one. */
+  uuid: string | null;
+}
+
+/**
+ * Unpacks those of an image's layers that the store does not have. Each is verified against its digest and DiffID
+ * while it flows, and appears under its name only when it is whole and durable. Idempotent; safe side by side.
+ * The caller holds the content lock and has put the blobs in place.
+ */
+export async function unpackLayers(
+  store: Store,
+  layers: readonly ImageLayer[],
+  { workspace, ...options }: OperationOptions & { workspace: Workspace },
+): Promise<void> {
+  const firstMissing = layers.findIndex((layer) => !isUnpacked(store, layer));
+  if (firstMissing < 0) return;
+  const missing = layers.slice(firstMissing);
+  const steps = missing.map((layer, index) => ({
+    newName: workspace.newLayerName(index),
+    source: {
+      path: store.paths.blob(layer.descriptor.digest),
+      expected: { digest: layer.descriptor.digest, diffId: layer.diffId },
+    },
+  }));
+  await runUnpack(store, { workspace, parents: layers.slice(0, firstMissing), steps, ...options });
+  for (const [index, layer] of missing.entries()) {
+    publishLayer(store, {
+      newName: steps[index]!.newName,
+      name: layer.name,
+      record: {
+        chainId: layer.chainId,
+        diffId: layer.diffId,
+        parent: layers[firstMissing + index - 1]?.chainId ?? null,
+      },
+    });
+  }
+}
+
+/** Unpacks blobs onto layers that are there, each at its `newName`; publishes nothing. */
+export async function runUnpack(
+  store: Store,
+  request: OperationOptions & {
+    workspace: Workspace;
+    parents: readonly ImageLayer[];
+    steps: UnpackJob['steps'];
+  },
+): Promise<AppliedLayer[]> {
+  const job: UnpackJob = {
+    driver: store.driver.name,
+    layers: store.paths.layers,
+    scratch: request.workspace.path,
+    parents: request.parents.map((layer) => layer.name).toReversed(),
+    steps: request.steps,
+  };
+  return runIsolated<UnpackJob, AppliedLayer[]>(jobModule(import.meta.url, 'unpack.job'), job, request);
+}
+
+/** Gives a sealed, durable layer its name; drops it when somebody else was faster. */
+export function publishLayer(
+  store: Store,
+  layer: { newName: string; name: LayerName; record: Omit<LayerRecord, 'uuid'> },
+): void {
+  const from = join(store.paths.layers, layer.newName);
+  const to = store.paths.layer(layer.name);
+  if (existsSync(to)) {
+    store.driver.remove(from);
+    return;
+  }
+  const record: LayerRecord = { ...layer.record, uuid: store.driver.identify(from) ?? null };
+  replaceFile(store.paths.layerRecord(layer.name), `${JSON.stringify(record)}\n`);
+  try {
+    renameSync(from, to);
+  } catch (cause) {
+    if (!existsSync(to))
+      throw new ImgbootError('IMGBOOT_UNPACK_FAILED', `cannot give layer ${layer.record.chainId} its name`, {
+        cause,
+      });
+    store.driver.remove(from);
+  }
+  syncDirectory(store.paths.layers);
+}
+
+function isUnpacked(store: Store, layer: ImageLayer): boolean {
+  return existsSync(store.paths.layer(layer.name));
+}

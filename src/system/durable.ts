@@ -1,0 +1,43 @@
+import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { syncFilesystem } from './libc.ts';
+
+/**
+ * Replaces a file's content: readers see the old or the new, also after a power cut. Atomic and durable.
+ * The mode is the file's from the start.
+ */
+export function replaceFile(path: string, content: string, mode = 0o600): void {
+  const aside = join(dirname(path), `.new-${basename(path)}`);
+  const fd = openSync(aside, 'w', mode);
+  try {
+    writeSync(fd, content);
+    fsyncSync(fd);
+  } catch (error) {
+    unlinkSync(aside);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(aside, path);
+  syncDirectory(dirname(path));
+}
+
+/** Makes renames and removals in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes everything on the file system of `path` durable: what fsync of one file does not do for a tree. */
+export function syncTree(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    syncFilesystem(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

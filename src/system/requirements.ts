@@ -1,0 +1,216 @@
+/** What imgboot can do on a host, each with needs of its own. */
+export const capabilities = [
+  'store',
+  'images',
+  'bootstrap',
+  'mkinitramfs',
+  'qemu',
+  'run',
+  'build',
+  'package',
+  'develop',
+] as const;
+export type Capability = (typeof capabilities)[number];
+
+/** The package that brings a program or library, per package manager; absent where the distribution has none. */
+export interface PackageNames {
+  apt?: string;
+  pacman?: string;
+  dnf?: string;
+}
+
+export type KernelFeature = 'overlay' | 'btrfs' | 'loop' | 'namespaces' | 'cgroup' | 'kvm';
+
+/** One thing that a host has or lacks. */
+export type Requirement = {
+  /** What it is needed for, as the end of "needed to ...". */
+  purpose: string;
+  /** Without it the capability works, with less; `purpose` says what. */
+  optional?: true;
+} & (
+  | { kind: 'program'; anyOf: readonly string[]; packages: PackageNames }
+  | { kind: 'library'; soname: string; packages: PackageNames }
+  | { kind: 'kernel'; feature: KernelFeature }
+);
+
+interface CapabilityNeeds {
+  summary: string;
+  /** Capabilities that it builds on: their requirements are its, too. */
+  includes?: readonly Capability[];
+  requirements: readonly Requirement[];
+}
+
+/** The one table of what imgboot needs of a host. */
+export const needs: Record<Capability, CapabilityNeeds> = {
+  store: {
+    summary: 'images and their unpacked layers on disk',
+    requirements: [
+      kernel('overlay', 'keep layers on ext4, xfs and other file systems'),
+      kernel('namespaces', 'mount without the rest of the system seeing it'),
+      program('unshare', 'mount without the rest of the system seeing it', 'util-linux'),
+      program('setpriv', 'end helper programs with their parent', 'util-linux'),
+      program('tar', 'read and write root file systems', 'tar'),
+      program('xz', 'read layers and kernel modules that are compressed with xz', {
+        apt: 'xz-utils',
+        pacman: 'xz',
+        dnf: 'xz',
+      }),
+      { ...kernel('btrfs', 'keep layers as btrfs snapshots'), optional: true },
+      {
+        ...library('libbtrfsutil.so.1', 'keep layers as btrfs snapshots', {
+          apt: 'libbtrfsutil1',
+          pacman: 'btrfs-progs',
+          dnf: 'libbtrfsutil',
+        }),
+        optional: true,
+      },
+    ],
+  },
+  images: {
+    summary: 'load, pull, save and push images',
+    includes: ['store'],
+    requirements: [program('skopeo', 'copy images from and to registries, archives and daemons', 'skopeo')],
+  },
+  bootstrap: {
+    summary: 'make base images of Debian and Ubuntu',
+    includes: ['store'],
+    requirements: [
+      program('mmdebstrap', 'make base images of Debian and Ubuntu', {
+        apt: 'mmdebstrap',
+        dnf: 'mmdebstrap',
+      }),
+      program('gpg', "find a suite's signing keys", { apt: 'gpg', pacman: 'gnupg', dnf: 'gnupg2' }),
+    ],
+  },
+  mkinitramfs: {
+    summary: 'make initramfs images',
+    requirements: [
+      program('busybox', "have the initramfs's shell and tools", {
+        apt: 'busybox-static',
+        pacman: 'busybox',
+        dnf: 'busybox',
+      }),
+      program('blkid', 'find file systems by label and UUID in the initramfs', 'util-linux'),
+      program('btrfs', 'make snapshots in the initramfs', 'btrfs-progs'),
+      program('tar', 'apply the top layer in the initramfs', 'tar'),
+      program('xz', 'read kernel modules that are compressed with xz', {
+        apt: 'xz-utils',
+        pacman: 'xz',
+        dnf: 'xz',
+      }),
+    ],
+  },
+  qemu: {
+    summary: 'boot images in a virtual machine',
+    includes: ['store', 'mkinitramfs'],
+    requirements: [
+      program('qemu-system-x86_64', 'run virtual machines', {
+        apt: 'qemu-system-x86',
+        pacman: 'qemu-system-x86',
+        dnf: 'qemu-system-x86-core',
+      }),
+      kernel('loop', 'fill disk images'),
+      program('losetup', 'fill disk images', { apt: 'mount', pacman: 'util-linux', dnf: 'util-linux' }),
+      program('mkfs.ext4', 'make disks with ext4', 'e2fsprogs'),
+      program('mkfs.btrfs', 'make disks with btrfs', 'btrfs-progs'),
+      { ...kernel('kvm', 'run virtual machines at full speed'), optional: true },
+    ],
+  },
+  run: {
+    summary: 'run images as containers',
+    includes: ['store'],
+    requirements: [
+      kernel('cgroup', 'limit what containers use'),
+      program(['crun', 'runc'], 'run containers', { apt: 'runc', pacman: 'crun', dnf: 'crun' }),
+      { ...program('conmon', 'keep detached containers', 'conmon'), optional: true },
+      { ...program('netavark', 'give containers networks', 'netavark'), optional: true },
+    ],
+  },
+  build: {
+    summary: 'build images from Dockerfiles',
+    includes: ['images', 'run'],
+    requirements: [],
+  },
+  package: {
+    summary: "make imgboot's own packages",
+    requirements: [program('dpkg-deb', 'make the .deb', 'dpkg')],
+  },
+  develop: {
+    summary: 'everything that npm test uses',
+    includes: ['images', 'bootstrap', 'mkinitramfs', 'qemu', 'package'],
+    requirements: [
+      program('shellcheck', 'check the shell code', {
+        apt: 'shellcheck',
+        pacman: 'shellcheck',
+        dnf: 'ShellCheck',
+      }),
+      program('umoci', 'compare unpacked images with', { apt: 'umoci' }),
+      program('bsdtar', 'compare unpacked layers with', {
+        apt: 'libarchive-tools',
+        pacman: 'libarchive',
+        dnf: 'bsdtar',
+      }),
+      program('cpio', 'compare initramfs archives with', 'cpio'),
+      program('zstd', 'make and read test archives', 'zstd'),
+      program('setfattr', 'make test files with extended attributes', 'attr'),
+      program('setfacl', 'make test files with ACLs', 'acl'),
+      program('setcap', 'make test files with capabilities', {
+        apt: 'libcap2-bin',
+        pacman: 'libcap',
+        dnf: 'libcap',
+      }),
+      program('mkfs.xfs', 'test stores on xfs', 'xfsprogs'),
+      program('git', 'read the version of the sources', 'git'),
+      kernel('btrfs', 'test stores on btrfs'),
+      library('libbtrfsutil.so.1', 'test stores on btrfs', {
+        apt: 'libbtrfsutil1',
+        pacman: 'btrfs-progs',
+        dnf: 'libbtrfsutil',
+      }),
+    ],
+  },
+};
+
+/** The requirements of a capability and of those that it builds on, each once. */
+export function requirementsOf(capability: Capability): Requirement[] {
+  const { includes = [], requirements } = needs[capability];
+  const byName = new Map<string, Requirement>();
+  for (const requirement of [...requirements, ...includes.flatMap(requirementsOf)]) {
+    const name = requirementName(requirement);
+    const known = byName.get(name);
+    // What is optional below may be required here.
+    if (known === undefined || (known.optional && !requirement.optional)) byName.set(name, requirement);
+  }
+  return [...byName.values()];
+}
+
+/** What a requirement is called: a program, a library, a kernel feature. */
+export function requirementName(requirement: Requirement): string {
+  if (requirement.kind === 'program') return requirement.anyOf.join(' or ');
+  return requirement.kind === 'library' ? requirement.soname : `kernel: ${requirement.feature}`;
+}
+
+function program(
+  names: string | readonly string[],
+  purpose: string,
+  packages: string | PackageNames,
+): Requirement {
+  return {
+    kind: 'program',
+    anyOf: typeof names === 'string' ? [names] : names,
+    purpose,
+    packages: everywhere(packages),
+  };
+}
+
+function library(soname: string, purpose: string, packages: PackageNames): Requirement {
+  return { kind: 'library', soname, purpose, packages };
+}
+
+function kernel(feature: KernelFeature, purpose: string): Requirement {
+  return { kind: 'kernel', feature, purpose };
+}
+
+function everywhere(packages: string | PackageNames): PackageNames {
+  return typeof packages === 'string' ? { apt: packages, pacman: packages, dnf: packages } : packages;
+}

@@ -1,0 +1,68 @@
+import { Args, Flags } from '@oclif/core';
+import { ImgbootCommand } from '../cli/base-command.ts';
+import { ImgbootError } from '../errors.ts';
+import { parseCompression } from '../initramfs/compression.ts';
+import { Contents } from '../initramfs/contents.ts';
+import { makeInitramfs, type InitramfsReport } from '../initramfs/make-initramfs.ts';
+import { parseModuleSelection } from '../initramfs/module-selection.ts';
+
+export default class Mkinitramfs extends ImgbootCommand {
+  static override summary = 'Make the initramfs that boots an image, a directory or this machine';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --root / -o /tmp/initrd.img',
+    '<%= config.bin %> <%= command.id %> --root ./rootfs --modules virtio -o initrd.img',
+  ];
+
+  static override enableJsonFlag = true;
+
+  static override args = {
+    image: Args.string({ description: 'reference of an image in the store' }),
+  };
+
+  static override flags = {
+    root: Flags.directory({
+      summary: 'take the kernel and programs from this root file system; / is the running one',
+      exists: true,
+    }),
+    output: Flags.string({ char: 'o', summary: 'the file to write', required: true }),
+    kver: Flags.string({ summary: 'the kernel version, where there are several' }),
+    modules: Flags.string({
+      summary: 'universal (any machine), virtio (virtual machines), or names of modules, comma-separated',
+      default: 'universal',
+    }),
+    compress: Flags.string({ summary: 'zstd[:LEVEL], gzip[:LEVEL] or none', default: 'zstd' }),
+  };
+
+  async run(): Promise<InitramfsReport> {
+    const { args, flags } = await this.parse(Mkinitramfs);
+    if ((args.image === undefined) === (flags.root === undefined)) {
+      throw new ImgbootError('IMGBOOT_USAGE', 'give either an image or --root DIR', {
+        hint: 'imgboot mkinitramfs --root / -o initrd.img',
+      });
+    }
+    const contents = new Contents();
+    const report = await makeInitramfs(
+      {
+        root: flags.root ?? '',
+        kver: flags.kver,
+        modules: parseModuleSelection(flags.modules, contents),
+        compression: parseCompression(flags.compress),
+        output: flags.output,
+      },
+      { progress: this.progress, signal: this.signal },
+    );
+    this.log(describe(report));
+    return report;
+  }
+}
+
+function describe(report: InitramfsReport): string {
+  const megabytes = (report.sizeBytes / 1e6).toFixed(1);
+  const parts = `${report.moduleCount} modules, ${report.firmwareCount} firmware files`;
+  const origin =
+    report.origin.programs === report.origin.busybox
+      ? `programs from the ${report.origin.programs}`
+      : `programs from the ${report.origin.programs}, busybox from the ${report.origin.busybox}`;
+  return `${report.output}: ${megabytes} MB for ${report.kver} (${parts}; ${origin})`;
+}

@@ -1,0 +1,91 @@
+import type { RootedEntry, RootedTree } from '../system/rooted.ts';
+import { byBytes } from '../system/rooted.ts';
+
+/** Where a planned file's bytes come from. */
+export interface FileContent {
+  /** Of what is read, for dividing the work; the bytes themselves decide what is written. */
+  expectedBytes: number;
+  load(): Buffer | Promise<Buffer>;
+}
+
+export type PlannedEntry = { path: string } & (
+  | { kind: 'file'; mode: number; content: FileContent }
+  | { kind: 'directory'; mode: number }
+  | { kind: 'symlink'; target: string }
+  | { kind: 'character-device'; mode: number; device: { major: number; minor: number } }
+);
+
+/** Top directories that are links into /usr in the archive, whatever the image has. */
+const mergedIntoUsr = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const;
+
+/**
+ * What will be in the archive: one entry a path, parents before children. The first to claim a path has it.
+ * The layout is usr-merged, so that the tools of any image find their libraries and modules at their usual paths.
+ */
+export class ArchivePlan {
+  readonly #entries = new Map<string, PlannedEntry>();
+
+  constructor() {
+    for (const name of mergedIntoUsr) {
+      this.#add({ path: `/${name}`, kind: 'symlink', target: `usr/${name}` });
+      this.addDirectory(`/usr/${name}`);
+    }
+  }
+
+  has(path: string): boolean {
+    return this.#entries.has(merged(path));
+  }
+
+  addDirectory(path: string, mode = 0o755): void {
+    this.#add({ path: merged(path), kind: 'directory', mode });
+  }
+
+  addSymlink(path: string, target: string): void {
+    this.#add({ path: merged(path), kind: 'symlink', target });
+  }
+
+  addDevice(path: string, mode: number, device: { major: number; minor: number }): void {
+    this.#add({ path: merged(path), kind: 'character-device', mode, device });
+  }
+
+  addFile(path: string, content: FileContent, mode = 0o644): void {
+    this.#add({ path: merged(path), kind: 'file', mode, content });
+  }
+
+  addText(path: string, text: string, mode = 0o644): void {
+    const bytes = Buffer.from(text);
+    this.addFile(path, { expectedBytes: bytes.length, load: () => bytes }, mode);
+  }
+
+  /**
+   * A file of a tree under the path by which it is known there; where that goes through links, the file lies at its
+   * own path, too, and a link leads to it.
+   */
+  addFromTree(tree: RootedTree, path: string, entry: RootedEntry): void {
+    const own = merged(entry.path);
+    this.addFile(own, { expectedBytes: entry.sizeBytes, load: () => tree.read(entry) }, entry.mode & 0o755);
+    if (merged(path) !== own) this.addSymlink(path, own);
+  }
+
+  /** Every entry not taken before, in byte order of the paths. */
+  take(): PlannedEntry[] {
+    const untaken = [...this.#entries.values()].filter((entry) => !this.#taken.has(entry.path));
+    for (const { path } of untaken) this.#taken.add(path);
+    return untaken.sort((a, b) => byBytes(a.path, b.path));
+  }
+  readonly #taken = new Set<string>();
+
+  #add(entry: PlannedEntry): void {
+    if (this.#entries.has(entry.path)) return;
+    const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
+    if (parent !== '') this.addDirectory(parent);
+    this.#entries.set(entry.path, entry);
+  }
+}
+
+/** The path in a usr-merged tree: `/lib/x` is `/usr/lib/x`. */
+function merged(path: string): string {
+  const cut = path.indexOf('/', 1);
+  const top = path.slice(1, cut);
+  return cut !== -1 && (mergedIntoUsr as readonly string[]).includes(top) ? `/usr${path}` : path;
+}

@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ImgbootError, errorMessage } from '../errors.ts';
+
+/** The lists of hooks/contents, the only place that says what goes into an initramfs. */
+export class Contents {
+  readonly #hooksDir: string;
+
+  constructor(hooksDir = defaultHooksDir()) {
+    this.#hooksDir = hooksDir;
+  }
+
+  get moduleSetNames(): string[] {
+    return readdirSync(join(this.#hooksDir, 'contents', 'modules')).sort();
+  }
+
+  moduleSet(name: string): ModuleSet {
+    return parseModuleSet(this.#lines(`modules/${name}`));
+  }
+
+  /** Programs with the libraries they need, by name. */
+  programs(): string[] {
+    return this.#lines('programs').map((line) => line.trim());
+  }
+
+  /** Links to busybox, by their paths. */
+  applets(): string[] {
+    return this.#lines('applets').map((line) => line.trim());
+  }
+
+  /** Empty directories, by their paths. */
+  directories(): string[] {
+    return this.#lines('directories').map((line) => line.trim());
+  }
+
+  /** Files of hooks/ and where they go. */
+  files(): { bytes: Buffer; path: string; mode: number }[] {
+    return this.#lines('files').flatMap((line) => {
+      const [source = '', path = '', mode = ''] = line.trim().split(/\s+/);
+      return this.#expand(source).map((name) => ({
+        bytes: this.#read(name),
+        path: path.endsWith('/') ? path + basename(name) : path,
+        mode: Number.parseInt(mode, 8),
+      }));
+    });
+  }
+
+  /** The files that a source stands for; `*` may begin its last part. */
+  #expand(source: string): string[] {
+    const [head, tail, ...rest] = source.split('*');
+    if (tail === undefined || rest.length > 0) return [source];
+    return readdirSync(join(this.#hooksDir, head!))
+      .filter((name) => name.endsWith(tail))
+      .sort()
+      .map((name) => head + name);
+  }
+
+  #lines(name: string): string[] {
+    return this.#read(`contents/${name}`)
+      .toString('utf8')
+      .split('\n')
+      .map((line) => line.replace(/#.*$/, '').trimEnd())
+      .filter((line) => line !== '');
+  }
+
+  #read(name: string): Buffer {
+    const path = join(this.#hooksDir, name);
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw new ImgbootError(
+        'IMGBOOT_INCOMPLETE_INSTALLATION',
+        `cannot read ${path}: ${errorMessage(cause)}`,
+        {
+          cause,
+          hint: 'it is a part of imgboot: install imgboot again',
+        },
+      );
+    }
+  }
+}
+
+/** Which modules a set wants; what the kernel does not have is passed over. */
+export interface ModuleSet {
+  /** Modules by name. */
+  names: string[];
+  /** Of these, the ones that the init loads at once. */
+  loadAtOnce: string[];
+  /** Directories below /lib/modules/VERSION, with a final slash. */
+  directories: string[];
+  /** Modules that a directory does not bring in, by name; `*` stands for any characters. */
+  excluded: string[];
+  /** Signatures and debug data may go: the machines it is for do not enforce signatures. */
+  strips: boolean;
+}
+
+function parseModuleSet(lines: readonly string[]): ModuleSet {
+  const set: ModuleSet = { names: [], loadAtOnce: [], directories: [], excluded: [], strips: false };
+  for (const word of lines.flatMap((line) => line.trim().split(/\s+/))) {
+    if (word === '@strip') set.strips = true;
+    else if (word.startsWith('+')) {
+      set.names.push(word.slice(1));
+      set.loadAtOnce.push(word.slice(1));
+    } else if (word.startsWith('!')) set.excluded.push(word.slice(1));
+    else if (word.endsWith('/')) set.directories.push(word);
+    else set.names.push(word);
+  }
+  return set;
+}
+
+/** hooks/ beside src/ or dist/, wherever this runs from. */
+function defaultHooksDir(): string {
+  return fileURLToPath(new URL('../../hooks', import.meta.url));
+}

@@ -1,0 +1,87 @@
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import { byBytes, type RootedTree } from '../system/rooted.ts';
+import { unxz } from '../system/unxz.ts';
+import type { ArchivePlan } from './archive-plan.ts';
+import type { KernelConfig } from './kernel.ts';
+
+/** How a firmware file may be packed, and what the kernel must have been built with to load it so. */
+const packings = [
+  { suffix: '', option: undefined, unpack: undefined },
+  {
+    suffix: '.zst',
+    option: 'CONFIG_FW_LOADER_COMPRESS_ZSTD',
+    unpack: async (bytes: Buffer) => await promisify(zstdDecompress)(bytes),
+  },
+  { suffix: '.xz', option: 'CONFIG_FW_LOADER_COMPRESS_XZ', unpack: unxz },
+] as const;
+
+/**
+ * Plans the firmware files of the given names, each from the first directory that has it, as the kernel looks.
+ * Packed files stay packed where the kernel can load them so.
+ * @returns how many there are, and the names that the image does not have
+ * @see Documentation/driver-api/firmware/fw_search_path.rst
+ */
+export function planFirmware(
+  plan: ArchivePlan,
+  tree: RootedTree,
+  request: { names: Iterable<string>; version: string; config: KernelConfig | undefined },
+): { count: number; missing: string[] } {
+  const directories = [
+    `/lib/firmware/updates/${request.version}`,
+    '/lib/firmware/updates',
+    `/lib/firmware/${request.version}`,
+    '/lib/firmware',
+  ].filter((path) => tree.resolve(path)?.kind === 'directory');
+  const missing: string[] = [];
+  let count = 0;
+  for (const name of [...new Set(request.names)].sort(byBytes)) {
+    const found =
+      isPlainPath(name) &&
+      directories.some((directory) => {
+        const matches = name.includes('*') ? expand(tree, directory, name) : [name];
+        return matches
+          .map((match) => planOne(plan, tree, `${directory}/${match}`, request.config))
+          .some(Boolean);
+      });
+    if (found) count++;
+    else missing.push(name);
+  }
+  return { count, missing };
+}
+
+function planOne(
+  plan: ArchivePlan,
+  tree: RootedTree,
+  path: string,
+  config: KernelConfig | undefined,
+): boolean {
+  for (const { suffix, option, unpack } of packings) {
+    const entry = tree.resolveFile(path + suffix);
+    if (entry === undefined) continue;
+    if (option === undefined || config === undefined || config.has(option)) {
+      plan.addFromTree(tree, path + suffix, entry);
+    } else {
+      const load = async (): Promise<Buffer> => await unpack(tree.read(entry));
+      plan.addFile(path, { expectedBytes: entry.sizeBytes, load });
+    }
+    return true;
+  }
+  return false;
+}
+
+/** A module may name its firmware with `*` in the last part. */
+function expand(tree: RootedTree, directory: string, pattern: string): string[] {
+  const cut = pattern.lastIndexOf('/') + 1;
+  const parts = pattern.slice(cut).split('*');
+  const escaped = parts.map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  const expression = new RegExp(`^(${escaped.join('[^/]*')})(\\.xz|\\.zst)?$`);
+  const names = tree.list(`${directory}/${pattern.slice(0, cut)}`);
+  return [...new Set(names.flatMap((name) => expression.exec(name)?.[1] ?? []))].map(
+    (name) => pattern.slice(0, cut) + name,
+  );
+}
+
+function isPlainPath(name: string): boolean {
+  return !name.startsWith('/') && !name.split('/').includes('..');
+}

@@ -1,0 +1,127 @@
+import { ImgbootError } from '../errors.ts';
+import { RootedTree, type RootedEntry } from '../system/rooted.ts';
+import type { ArchivePlan } from './archive-plan.ts';
+import type { Contents } from './contents.ts';
+import { ElfFile, isElf } from './elf.ts';
+import { libraryClosure } from './library-closure.ts';
+
+/** Where the programs of an initramfs came from. */
+export interface ProgramOrigin {
+  /** All of them from one place: programs of different systems never share a C library. */
+  programs: 'image' | 'host';
+  busybox: 'image' | 'host';
+}
+
+const programDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
+const busyboxNames = ['busybox', 'busybox.static', 'busybox-static'] as const;
+
+/** What to install for a program. */
+const packages: Record<string, string> = {
+  blkid: 'util-linux',
+  btrfs: 'btrfs-progs',
+  tar: 'tar',
+  busybox: 'busybox-static',
+};
+
+const EM_386 = 3;
+const EM_X86_64 = 62;
+
+/**
+ * Plans busybox with its applets, and the programs of the lists with their libraries: from the image where it has
+ * them all, else all from this machine. Nothing of either is run.
+ * @param machine e_machine of the kernel's modules; undefined where it has none
+ * @throws IMGBOOT_MISSING_PROGRAM, IMGBOOT_MISSING_LIBRARY
+ */
+export function planPrograms(
+  plan: ArchivePlan,
+  image: RootedTree,
+  request: { contents: Contents; machine: number | undefined },
+): ProgramOrigin {
+  const host = new RootedTree('/');
+  const isHost = image.root === host.root;
+  const { contents, machine } = request;
+  const names = contents.programs();
+  const trees = isHost ? [host] : [image, host];
+  const source = trees.find((tree) => names.every((name) => findProgram(tree, name, machine) !== undefined));
+  if (source === undefined) throw missingProgram(trees, names, machine);
+  const programs = names.map((name) => findProgram(source, name, machine)!);
+  for (const [index, entry] of programs.entries()) {
+    plan.addFromTree(source, `/usr/bin/${names[index]!}`, entry);
+  }
+  for (const { path, entry } of libraryClosure(source, programs)) plan.addFromTree(source, path, entry);
+  const busybox = planBusybox(plan, trees, request);
+  return {
+    programs: source === host ? 'host' : 'image',
+    busybox: busybox === host ? 'host' : 'image',
+  };
+}
+
+/** @returns the tree that busybox came from */
+function planBusybox(
+  plan: ArchivePlan,
+  trees: readonly RootedTree[],
+  request: { contents: Contents; machine: number | undefined },
+): RootedTree {
+  for (const tree of trees) {
+    const entry = busyboxNames
+      .flatMap((name) => findProgram(tree, name, request.machine) ?? [])
+      .find((candidate) => isStatic(tree, candidate));
+    if (entry === undefined) continue;
+    const bytes = tree.read(entry);
+    plan.addFile('/usr/bin/busybox', { expectedBytes: bytes.length, load: () => bytes }, 0o755);
+    const applets = request.contents.applets();
+    for (const path of applets) {
+      // Its applets' names lie in the program as one table of strings.
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      if (bytes.includes(`\0${name}\0`)) plan.addSymlink(path, '/usr/bin/busybox');
+    }
+    return tree;
+  }
+  throw new ImgbootError(
+    'IMGBOOT_MISSING_PROGRAM',
+    'there is no statically linked busybox, neither in the image nor on this machine',
+    { hint: 'install it: apt-get install busybox-static (Arch, Fedora: busybox; Alpine: busybox-static)' },
+  );
+}
+
+/** A program for the machine that the kernel is for. */
+function findProgram(tree: RootedTree, name: string, machine: number | undefined): RootedEntry | undefined {
+  for (const directory of programDirectories) {
+    const entry = tree.resolveFile(`${directory}/${name}`);
+    if (entry === undefined) continue;
+    const bytes = tree.read(entry);
+    // A multi-call program under this name is not the tool that is meant.
+    if (!isElf(bytes) || (!name.startsWith('busybox') && entry.path.endsWith('/busybox'))) continue;
+    const elf = new ElfFile(bytes, entry.path);
+    if (
+      machine === undefined ||
+      elf.machine === machine ||
+      (machine === EM_X86_64 && elf.machine === EM_386)
+    ) {
+      return entry;
+    }
+  }
+  return undefined;
+}
+
+function isStatic(tree: RootedTree, entry: RootedEntry): boolean {
+  const info = new ElfFile(tree.read(entry), entry.path).dynamic();
+  return info.interpreter === undefined && info.needed.length === 0;
+}
+
+function missingProgram(
+  trees: readonly RootedTree[],
+  names: readonly string[],
+  machine: number | undefined,
+): ImgbootError {
+  const lacking = (tree: RootedTree): string[] =>
+    names.filter((name) => findProgram(tree, name, machine) === undefined);
+  const host = lacking(trees.at(-1)!);
+  const image = trees.length > 1 ? `; the image lacks ${lacking(trees[0]!).join(', ')}` : '';
+  const wanted = [...new Set(host.map((name) => packages[name] ?? name))].join(' ');
+  return new ImgbootError(
+    'IMGBOOT_MISSING_PROGRAM',
+    `the initramfs needs ${host.join(', ')}, which this machine does not have${image}`,
+    { hint: `install on this machine, or in the image: apt-get install ${wanted}` },
+  );
+}

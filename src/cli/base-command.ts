@@ -46,9 +46,9 @@ export abstract class ImgbootCommand extends Command {
     }
   }
 
-  protected override async finally(error: Error | undefined): Promise<void> {
+  protected override async finally(error: Error | undefined): Promise<unknown> {
     this.#reporter?.close();
-    await super.finally(error);
+    return super.finally(error);
   }
 
   /** Prints the error once, in the one form, and ends with its status. */

@@ -6,9 +6,15 @@ import { Store } from '../store/store.ts';
 
 export default class Images extends ImgbootCommand {
   static override summary = 'List the images of the store';
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --json',
+  ];
   static override enableJsonFlag = true;
-  static override flags = { ...storeFlag, quiet: Flags.boolean({ char: 'q', summary: 'print image IDs only' }) };
+  static override flags = {
+    ...storeFlag,
+    quiet: Flags.boolean({ char: 'q', summary: 'print image IDs only' }),
+  };
 
   async run(): Promise<ImageSummary[]> {
     const { flags } = await this.parse(Images);

@@ -16,7 +16,11 @@ export default class Import extends ImgbootCommand {
     source: Args.string({ required: true, description: 'a tar, a directory, or -' }),
     reference: Args.string({ required: true, description: 'the name of the image' }),
   };
-  static override flags = { ...storeFlag, ...driverFlag, message: Flags.string({ char: 'm', summary: "what the image's history says" }) };
+  static override flags = {
+    ...storeFlag,
+    ...driverFlag,
+    message: Flags.string({ char: 'm', summary: "what the image's history says" }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Import);

@@ -60,7 +60,7 @@ export async function applyLayer(source: LayerSource, root: string): Promise<App
     const digest = blobHash.copy().digest('hex');
     const applied = {
       digest: `sha256:${digest}` as Digest,
-      diffId: `sha256:${compression === 'none' ? digest : tarHash.digest('hex')}` as string as DiffId,
+      diffId: `sha256:${compression === 'none' ? digest : tarHash.digest('hex')}` as DiffId,
       compression,
       sizeBytes,
     };

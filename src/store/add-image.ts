@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf } from '../image/digest.ts';
 import {
@@ -15,12 +15,15 @@ import type { Workspace } from './workspace.ts';
 
 const BLOB_MODE = 0o600;
 
-/** Moves a finished blob of a workspace into the layout, unless it is there. Same file system, so it is a rename. */
+/**
+ * Moves a finished blob of a workspace into the layout: a rename, so it is whole or absent. One that is there already
+ * is replaced, since it may be damaged.
+ */
 export function adoptBlob(paths: StorePaths, blob: { path: string; digest: Digest }): void {
-  const place = paths.blob(blob.digest);
-  if (existsSync(place) && statSync(place).size === statSync(blob.path).size) return;
+  // The same blob twice in one image has moved the first time.
+  if (!existsSync(blob.path) && existsSync(paths.blob(blob.digest))) return;
   chmodSync(blob.path, BLOB_MODE);
-  renameSync(blob.path, place);
+  renameSync(blob.path, paths.blob(blob.digest));
 }
 
 /** Writes an image's config and manifest as blobs, and makes all blobs durable. @returns the manifest's descriptor */

@@ -1,4 +1,6 @@
-import type { Image } from './image.ts';
+import type { HistoryEntry } from '../image/manifest.ts';
+import type { Image, ImageLayer } from './image.ts';
+import type { Store } from './store.ts';
 
 /** An image in a listing. */
 export interface ImageSummary {
@@ -23,5 +25,56 @@ export function describeImage(image: Image): ImageSummary {
     created: image.config.created ?? null,
     layers: image.layers.length,
     blobBytes: image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0),
+  };
+}
+
+/** One step of an image's history. */
+export interface HistoryStep {
+  created: string | null;
+  createdBy: string;
+  /** Bytes of its layer's blob; 0 for a step without a layer. */
+  blobBytes: number;
+  /** Its layer's digest; null for a step without a layer. */
+  layer: string | null;
+}
+
+/** Latest step first. Layers that the history does not speak of are steps without words. */
+export function imageHistory(image: Image): HistoryStep[] {
+  const layers = [...image.layers];
+  const steps = (image.config.history ?? []).map((entry) => {
+    const layer = entry.empty_layer === true ? undefined : layers.shift();
+    return historyStep(entry, layer);
+  });
+  return [...steps, ...layers.map((layer) => historyStep({}, layer))].toReversed();
+}
+
+function historyStep(entry: HistoryEntry, layer: ImageLayer | undefined): HistoryStep {
+  return {
+    created: entry.created ?? null,
+    createdBy: entry.created_by ?? '',
+    blobBytes: layer?.descriptor.size ?? 0,
+    layer: layer?.descriptor.digest ?? null,
+  };
+}
+
+/** All that a store knows of an image. */
+export function inspectImage(store: Store, image: Image): object {
+  return {
+    id: image.id,
+    digest: image.descriptor.digest,
+    names: store.names(image),
+    created: image.config.created ?? null,
+    architecture: image.config.architecture,
+    os: image.config.os,
+    config: image.config.config ?? {},
+    layers: image.layers.map((layer) => ({
+      digest: layer.descriptor.digest,
+      mediaType: layer.descriptor.mediaType,
+      blobBytes: layer.descriptor.size,
+      diffId: layer.diffId,
+      chainId: layer.chainId,
+      path: store.paths.layer(layer.name),
+    })),
+    driver: store.driver.name,
   };
 }

@@ -21,6 +21,7 @@ import { detectCompression } from '../layer/decompress.ts';
 import { runCommand } from '../system/exec.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { timestamp } from '../system/timestamp.ts';
+import { canonicalTar } from './canonical-tar.ts';
 import { adoptBlob, writeManifest } from './add-image.ts';
 import { layerName } from './paths.ts';
 import type { Store } from './store.ts';
@@ -121,7 +122,7 @@ async function undoForeign(path: string, signal: AbortSignal | undefined): Promi
   const compression = detectCompression(firstBytes(path));
   if (compression === 'none' || compression === 'gzip' || compression === 'zstd') return path;
   const plain = `${path}.plain`;
-  await runCommand(compression, ['--decompress', '--stdout', path], { signal, outputFile: plain });
+  await runCommand(compression, ['--decompress', '--stdout', path], { signal, outputTo: { file: plain } });
   return plain;
 }
 
@@ -142,24 +143,10 @@ async function packDirectory(
 ): Promise<void> {
   if (!statSync(directory).isDirectory())
     throw new ImgbootError('IMGBOOT_NO_SUCH_FILE', `${directory} is not a directory`);
-  await runCommand('tar', ['--create', '--file', path, '--directory', directory, ...canonicalTar, '.'], {
+  await runCommand('tar', [...canonicalTar, '--file', path, '--directory', directory, '.'], {
     signal,
   });
 }
-
-/** Options of GNU tar for a layer tar that is the same whenever its content is. */
-export const canonicalTar = [
-  '--sort=name',
-  '--numeric-owner',
-  '--acls',
-  '--xattrs',
-  '--xattrs-include=*',
-  '--xattrs-exclude=trusted.overlay.*',
-  '--sparse',
-  '--format=pax',
-  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
-  '--one-file-system',
-] as const;
 
 /** What a user means by a name on the command line: `-` is standard input. */
 export function rootfsSource(name: string): RootfsSource {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ImgbootError, errnoOf } from '../errors.ts';
 import { INDEX_TYPE, REF_NAME, type Descriptor } from '../image/manifest.ts';
@@ -10,6 +10,7 @@ import type { OperationOptions } from '../system/progress.ts';
 import { BTRFS_SUPER_MAGIC } from './driver-btrfs.ts';
 import { driverNames, type DriverName, type LayerDriver } from './driver.ts';
 import { createDriver } from './drivers.ts';
+import { findGarbage, removeGarbage } from './collect.ts';
 import { readImage, type Image } from './image.ts';
 import { readIndex, updateIndex, writeBootFiles } from './index-file.ts';
 import { StorePaths } from './paths.ts';
@@ -84,11 +85,18 @@ export class Store {
     return readImage(this.paths, this.#find(text));
   }
 
+  /** All names of an image. */
+  names(image: Image): string[] {
+    const same = readIndex(this.paths).manifests.filter(({ digest }) => digest === image.descriptor.digest);
+    return same.flatMap((descriptor) => descriptor.annotations?.[REF_NAME] ?? []);
+  }
+
   /** Begins an operation that writes: sweeps what killed ones left, and gives a place to work in. */
   async workspace(): Promise<Workspace> {
     const workspace = await Workspace.create(this.paths, this.driver);
-    using _lock = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
+    using _index = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
     writeBootFiles(this.#place, readIndex(this.paths));
+    if (workspace.sweptAfterKill) this.#collectIfIdle();
     return workspace;
   }
 
@@ -122,6 +130,12 @@ export class Store {
     await updateIndex(this.#place, (index) => {
       index.manifests = index.manifests.filter((descriptor) => !drop(descriptor));
     });
+  }
+
+  /** After a kill: blobs and layers that were put in place and never named. Others at work may need theirs. */
+  #collectIfIdle(): void {
+    using content = FileLock.tryAcquire(join(this.paths.locks, 'content'), 'exclusive');
+    if (content !== undefined) removeGarbage(this, findGarbage(this));
   }
 
   get #place(): { paths: StorePaths; driver: DriverName } {
@@ -180,7 +194,8 @@ function create(path: string, wanted: DriverName | undefined): void {
   const onBtrfs = statfsSync(dirname(path)).type === BTRFS_SUPER_MAGIC;
   if (!existsSync(path)) {
     if (onBtrfs) createSubvolume(path);
-    else mkdirSync(path, { mode: STORE_MODE });
+    else mkdirSync(path);
+    chmodSync(path, STORE_MODE);
   }
   const driverName = wanted ?? (statfsSync(path).type === BTRFS_SUPER_MAGIC ? 'btrfs' : 'overlay');
   const paths = new StorePaths(path);

@@ -9,7 +9,7 @@ import type { ImageLayer } from './image.ts';
 import type { Store } from './store.ts';
 import type { UnpackJob } from './unpack.job.ts';
 import type { Workspace } from './workspace.ts';
-import type { ChainId, DiffId } from '../image/digest.ts';
+import type { ChainId, DiffId, Digest } from '../image/digest.ts';
 import type { LayerName } from './paths.ts';
 
 /** What is kept beside a layer, to know it again. */
@@ -25,12 +25,19 @@ export interface LayerRecord {
 /**
  * Unpacks those of an image's layers that the store does not have. Each is verified against its digest and DiffID
  * while it flows, and appears under its name only when it is whole and durable. Idempotent; safe side by side.
- * The caller holds the content lock and has put the blobs in place.
+ * The caller holds the content lock. `blobPath` says where a blob lies; in the store when undefined.
  */
 export async function unpackLayers(
   store: Store,
   layers: readonly ImageLayer[],
-  { workspace, ...options }: OperationOptions & { workspace: Workspace },
+  {
+    workspace,
+    blobPath = (digest) => store.paths.blob(digest),
+    ...options
+  }: OperationOptions & {
+    workspace: Workspace;
+    blobPath?: (digest: Digest) => string;
+  },
 ): Promise<void> {
   const firstMissing = layers.findIndex((layer) => !isUnpacked(store, layer));
   if (firstMissing < 0) return;
@@ -38,7 +45,7 @@ export async function unpackLayers(
   const steps = missing.map((layer, index) => ({
     newName: workspace.newLayerName(index),
     source: {
-      path: store.paths.blob(layer.descriptor.digest),
+      path: blobPath(layer.descriptor.digest),
       expected: { digest: layer.descriptor.digest, diffId: layer.diffId },
     },
   }));

@@ -10,8 +10,8 @@ export interface RunOptions {
   signal?: AbortSignal | undefined;
   /** Exit statuses that are not a failure; `[0]` by default. */
   okStatuses?: readonly number[] | undefined;
-  /** Its standard output goes into this file instead of the result. */
-  outputFile?: string | undefined;
+  /** Its standard output goes into a file, or to our own, instead of the result. */
+  outputTo?: { file: string } | 'inherit' | undefined;
   /** Show the program's own output on our standard error while it runs. */
   showOutput?: boolean | undefined;
 }
@@ -35,7 +35,7 @@ export async function runCommand(
     reject: false,
     stripFinalNewline: true,
     stdin: options.input === undefined ? 'ignore' : 'pipe',
-    ...(options.outputFile === undefined ? {} : { stdout: { file: options.outputFile } }),
+    ...(options.outputTo === undefined ? {} : { stdout: options.outputTo }),
     ...(options.showOutput ? { stdout: ['pipe', 2], stderr: ['pipe', 2] } : {}),
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

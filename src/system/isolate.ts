@@ -26,7 +26,8 @@ export type JobMessage =
 /**
  * Runs `runJob` of a module in a child process with a private mount namespace: what it mounts, nobody else sees,
  * and the kernel unmounts it when the child ends, however it ends. The child dies with this process.
- * `job` and the result must survive JSON. Needs root.
+ * `job` and the result must survive structured cloning. What the child prints goes to standard error, or with
+ * `stdout: 'inherit'` to standard output. Needs root.
  *
  * @param module the job module's URL: `import.meta.resolve('./x.job.ts')` has the wrong ending once built,
  *   use {@link jobModule}
@@ -35,7 +36,7 @@ export type JobMessage =
 export async function runIsolated<Job, Result>(
   module: URL,
   job: Job,
-  options: OperationOptions = {},
+  options: OperationOptions & { stdout?: 'inherit' } = {},
 ): Promise<Result> {
   options.signal?.throwIfAborted();
   const runner = fileURLToPath(jobModule(import.meta.url, 'isolate-child'));
@@ -50,7 +51,7 @@ export async function runIsolated<Job, Result>(
       '--disable-warning=ExperimentalWarning',
       runner,
     ],
-    { stdio: ['ignore', 2, 2, 'ipc'], serialization: 'advanced' },
+    { stdio: ['ignore', options.stdout ?? 2, 2, 'ipc'], serialization: 'advanced' },
   );
   const abort = (): void => void child.kill('SIGKILL');
   options.signal?.addEventListener('abort', abort, { once: true });

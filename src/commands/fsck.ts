@@ -1,0 +1,39 @@
+import { Flags } from '@oclif/core';
+import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { fsck, type Problem } from '../store/fsck.ts';
+import { Store } from '../store/store.ts';
+
+export default class Fsck extends ImgbootCommand {
+  static override summary = 'Prove that the store is whole';
+  static override description =
+    'Every blob is hashed, every layer is unpacked again beside itself and compared. Exits with 1 when something is wrong and not repaired.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --repair',
+  ];
+  static override enableJsonFlag = true;
+  static override flags = {
+    ...storeFlag,
+    repair: Flags.boolean({
+      summary: 'unpack damaged layers again, delete damaged blobs and what nothing uses',
+    }),
+  };
+
+  async run(): Promise<Problem[]> {
+    const { flags } = await this.parse(Fsck);
+    requireRoot('fsck');
+    const problems = await fsck(Store.open(flags.store), {
+      repair: flags.repair,
+      progress: this.progress,
+      signal: this.signal,
+    });
+    for (const problem of problems) {
+      this.log(
+        `${problem.kind} ${problem.subject}: ${problem.message}${problem.repaired ? ' (repaired)' : ''}`,
+      );
+    }
+    if (problems.length === 0) this.log(`${flags.store} is whole`);
+    if (problems.some((problem) => !problem.repaired)) process.exitCode = 1;
+    return problems;
+  }
+}

@@ -1,0 +1,35 @@
+import { Flags } from '@oclif/core';
+import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { confirm } from '../cli/confirm.ts';
+import { humanSize } from '../cli/table.ts';
+import { prune, type Pruned } from '../store/prune.ts';
+import { Store } from '../store/store.ts';
+
+export default class Prune extends ImgbootCommand {
+  static override summary = 'Remove images without a name, and blobs and layers that nothing uses';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --dry-run',
+    '<%= config.bin %> <%= command.id %> --force',
+  ];
+  static override enableJsonFlag = true;
+  static override flags = {
+    ...storeFlag,
+    'dry-run': Flags.boolean({ char: 'n', summary: 'only say what would be removed' }),
+    force: Flags.boolean({ char: 'f', summary: 'do not ask' }),
+  };
+
+  async run(): Promise<Pruned> {
+    const { flags } = await this.parse(Prune);
+    requireRoot('prune');
+    const store = Store.open(flags.store);
+    const dryRun = flags['dry-run'];
+    if (!dryRun && !flags.force)
+      await confirm('Remove all images without a name and everything that nothing uses?');
+    const pruned = await prune(store, { dryRun, progress: this.progress, signal: this.signal });
+    const verb = dryRun ? 'Would remove' : 'Removed';
+    this.log(
+      `${verb} ${pruned.images.length} images, ${pruned.layers.length} layers, ${pruned.blobs.length} blobs (${humanSize(pruned.blobBytes)})`,
+    );
+    return pruned;
+  }
+}

@@ -1,0 +1,49 @@
+import { ImgbootError } from '../errors.ts';
+import { REF_NAME } from '../image/manifest.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { readIndex } from './index-file.ts';
+import { collect } from './prune.ts';
+import type { Store } from './store.ts';
+
+/** What `rmi` did: names taken away, and images that are gone with their last name. */
+export interface Removed {
+  untagged: string[];
+  deleted: string[];
+}
+
+/**
+ * Takes names from images; an image without a name is deleted with what only it used. An image ID stands for all
+ * names of the image, and needs `force` when there are several. Either all of `names` are removed or none.
+ */
+export async function removeImages(
+  store: Store,
+  names: readonly string[],
+  { force, ...options }: OperationOptions & { force: boolean },
+): Promise<Removed> {
+  const untagged = new Set<string>();
+  const digests = new Set<string>();
+  for (const name of names) {
+    const image = store.image(name);
+    const isId = /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) && image.id.includes(name.replace('sha256:', ''));
+    digests.add(image.descriptor.digest);
+    if (!isId) {
+      untagged.add(image.reference!);
+      continue;
+    }
+    const all = store.names(image);
+    if (all.length > 1 && !force) {
+      throw new ImgbootError('IMGBOOT_SEVERAL_NAMES', `image ${name} has several names: ${all.join(', ')}`, {
+        hint: 'remove them by name, or all with --force',
+      });
+    }
+    for (const one of all) untagged.add(one);
+  }
+  await using _workspace = await store.workspace();
+  await store.forget((descriptor) => {
+    const reference = descriptor.annotations?.[REF_NAME];
+    return reference === undefined ? digests.has(descriptor.digest) : untagged.has(reference);
+  });
+  const left = new Set(readIndex(store.paths).manifests.map((descriptor) => descriptor.digest as string));
+  await collect(store, options);
+  return { untagged: [...untagged], deleted: [...digests].filter((digest) => !left.has(digest)) };
+}

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ImgbootError, errorMessage } from '../errors.ts';
 
@@ -35,25 +35,11 @@ export class Contents {
   }
 
   /** Files of hooks/ and where they go. */
-  files(): { bytes: Buffer; path: string; mode: number }[] {
-    return this.#lines('files').flatMap((line) => {
+  files(): OwnFile[] {
+    return this.#lines('files').map((line) => {
       const [source = '', path = '', mode = ''] = line.trim().split(/\s+/);
-      return this.#expand(source).map((name) => ({
-        bytes: this.#read(name),
-        path: path.endsWith('/') ? path + basename(name) : path,
-        mode: Number.parseInt(mode, 8),
-      }));
+      return { bytes: this.#read(source), path, mode: Number.parseInt(mode, 8) };
     });
-  }
-
-  /** The files that a source stands for; `*` may begin its last part. */
-  #expand(source: string): string[] {
-    const [head, tail, ...rest] = source.split('*');
-    if (tail === undefined || rest.length > 0) return [source];
-    return readdirSync(join(this.#hooksDir, head!))
-      .filter((name) => name.endsWith(tail))
-      .sort()
-      .map((name) => head + name);
   }
 
   #lines(name: string): string[] {
@@ -79,6 +65,13 @@ export class Contents {
       );
     }
   }
+}
+
+/** A file of hooks/ and where it goes. */
+export interface OwnFile {
+  bytes: Buffer;
+  path: string;
+  mode: number;
 }
 
 /** Which modules a set wants; what the kernel does not have is passed over. */

@@ -84,6 +84,25 @@ export class ElfFile {
     }));
   }
 
+  /** One section by its name, without a look at the names of the others. */
+  section(name: string): { name: string; offset: number; size: number } | undefined {
+    const start = this.#sectionTable;
+    const entrySize = this.#half(this.is64 ? 58 : 46);
+    const place = (index: number): { name: string; offset: number; size: number } => {
+      const at = start + index * entrySize;
+      const [offsetAt, sizeAt] = this.is64 ? [at + 24, at + 32] : [at + 16, at + 20];
+      return { name, offset: this.#word(offsetAt), size: this.#word(sizeAt) };
+    };
+    const names = this.sectionBytes(place(this.#half(this.is64 ? 62 : 50)));
+    const nameOffset = names.indexOf(`\0${name}\0`, 0, 'latin1') + 1;
+    const count = this.#half(this.is64 ? 60 : 48);
+    if (nameOffset === 0) return undefined;
+    for (let index = 0; index < count; index++) {
+      if (this.#quad32(start + index * entrySize) === nameOffset) return place(index);
+    }
+    return undefined;
+  }
+
   sectionBytes(section: { name: string; offset: number; size: number }): Buffer {
     if (section.offset + section.size > this.bytes.length)
       throw this.#bad(`section ${section.name} is cut off`);

@@ -29,10 +29,8 @@ export async function decompressModule(path: string, bytes: Buffer): Promise<Buf
 
 /** The firmware files that a module may ask for, as it names them. */
 export function firmwareOf(bytes: Buffer, path: string): string[] {
-  // Most modules name none: one search is cheaper than reading every section table.
-  if (!bytes.includes('firmware=')) return [];
   const elf = new ElfFile(bytes, path);
-  const section = elf.sections().find(({ name }) => name === '.modinfo');
+  const section = elf.section('.modinfo');
   if (section === undefined) return [];
   return elf
     .sectionBytes(section)

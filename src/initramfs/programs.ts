@@ -69,11 +69,9 @@ function planBusybox(
     if (entry === undefined) continue;
     const bytes = tree.read(entry);
     plan.addFile('/usr/bin/busybox', { expectedBytes: bytes.length, load: () => bytes }, 0o755);
-    const applets = request.contents.applets();
-    for (const path of applets) {
-      // Its applets' names lie in the program as one table of strings.
-      const name = path.slice(path.lastIndexOf('/') + 1);
-      if (bytes.includes(`\0${name}\0`)) plan.addSymlink(path, '/usr/bin/busybox');
+    const has = appletsOf(bytes);
+    for (const path of request.contents.applets()) {
+      if (has.has(path.slice(path.lastIndexOf('/') + 1))) plan.addSymlink(path, '/usr/bin/busybox');
     }
     return tree;
   }
@@ -82,6 +80,17 @@ function planBusybox(
     'there is no statically linked busybox, neither in the image nor on this machine',
     { hint: 'install it: apt-get install busybox-static (Arch, Fedora: busybox; Alpine: busybox-static)' },
   );
+}
+
+/** The applets of a busybox: their names lie in it as one table of strings, each ending in a zero byte. */
+function appletsOf(busybox: Buffer): Set<string> {
+  const seed = busybox.indexOf('\0cat\0', 0, 'latin1');
+  if (seed === -1) return new Set();
+  const isName = (byte: number | undefined): boolean => byte !== undefined && byte > 0x20 && byte < 0x7f;
+  let [start, end] = [seed, seed + 5];
+  while (start > 0 && (isName(busybox[start - 1]) || isName(busybox[start - 2]))) start--;
+  while (end < busybox.length && (isName(busybox[end]) || isName(busybox[end + 1]))) end++;
+  return new Set(busybox.toString('latin1', start, end).split('\0'));
 }
 
 /** A program for the machine that the kernel is for. */

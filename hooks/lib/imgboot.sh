@@ -1,0 +1,140 @@
+# shellcheck shell=dash disable=SC2034,SC2154
+# The boot: everything that is the same under every generator of initramfs images. docs/boot.md tells it as a story.
+#
+# The port: whoever sources this provides
+#   host_cmdline          leaves the kernel command line in imgboot_reply
+#   host_load_hardware    loads the drivers of the hardware that is there now; called again while a device is waited for
+#   host_newroot          leaves the directory where the new root is to be mounted in imgboot_reply
+#   host_info TEXT        says what goes on (nothing with `quiet`)
+#   host_warn TEXT        says what is wrong, but no reason to stop
+#   host_die TEXT         says why the boot stops, on every console, and acts as the command line has it; no return
+#   host_break POINT      a shell, where rd.break asked for one
+# and sets imgboot_lib to the directory of these files.
+
+for imgboot_part in text cmdline device store writable toplayer report shutdown; do
+  # shellcheck source=/dev/null
+  . "$imgboot_lib/$imgboot_part.sh"
+done
+unset imgboot_part
+
+# Stops the boot. One line: what was tried, what happened, what to do.
+# $1: what was tried  $2: what happened  $3: what to do
+imgboot_fail() {
+  local why="$2"
+  # A tool's own words may be several lines; the console gets one.
+  case $2 in
+    *'
+'*) why=$(printf '%s' "$2" | tr '\n' ';') ;;
+  esac
+  imgboot_printable "imgboot: $1: ${why:-failed}. To mend it: $3."
+  host_die "$imgboot_reply"
+}
+
+# From the command line to a mounted new root. The kernel command line has been parsed.
+imgboot_boot() {
+  local root
+  host_newroot
+  root=$imgboot_reply
+  imgboot_check_parameters
+  imgboot_step device
+  host_break initqueue
+  imgboot_wait_device "$imgboot_root" root "$imgboot_rootfstype"
+  host_break pre-mount
+  imgboot_step mount
+  if [ -n "$imgboot_image" ]; then
+    imgboot_boot_image "$root"
+  else
+    host_info "mounting $imgboot_device ($imgboot_fstype)"
+    imgboot_mount_device "${imgboot_rootflags:+$imgboot_rootflags,}$imgboot_rootmode" "$root" 'the root file system' rootflags
+  fi
+  host_break mount
+  imgboot_step 'way back'
+  imgboot_leave_way_back "$root"
+  imgboot_choose_init "$root"
+  imgboot_step ''
+  imgboot_write_report "$imgboot_init"
+  host_break pre-pivot
+}
+
+# $1: the new root
+imgboot_boot_image() {
+  mkdir -p /imgboot/disk /imgboot/merge /imgboot/ram
+  case ${imgboot_writable:-ephemeral} in
+    ram*) imgboot_read_options "${imgboot_rootflags:+$imgboot_rootflags,}ro" ;;
+    *) imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw" ;;
+  esac
+  imgboot_mount_device "$imgboot_reply" /imgboot/disk 'the root file system' rootflags
+  imgboot_find_store /imgboot/disk
+  imgboot_find_image "$imgboot_image"
+  if [ -n "$imgboot_top" ]; then
+    imgboot_step 'top layer'
+    imgboot_open_toplayer
+  fi
+  imgboot_step 'writable layer'
+  host_info "booting $imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
+  imgboot_make_root "$1"
+  imgboot_step store
+  imgboot_close_toplayer
+  imgboot_show_store "$1"
+  # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
+  imgboot_try 'closing the root file system' umount /imgboot/disk
+}
+
+# Adds what keeps a mount from writing to the disk, not even what its journal has for it; a boot that asked for that
+# (ram) says so when there is something in the journal.
+# $1: options
+imgboot_read_options() {
+  local pending=''
+  case ${imgboot_writable:-ephemeral} in
+    ram*) ;;
+    *)
+      imgboot_reply=$1
+      return 0
+      ;;
+  esac
+  case $imgboot_fstype in
+    ext3 | ext4)
+      # s_feature_incompat at 1024 + 0x60: 4 is EXT4_FEATURE_INCOMPAT_RECOVER.
+      pending=$(dd if="$imgboot_device" bs=4 skip=$(((1024 + 96) / 4)) count=1 2> /dev/null | od -An -v -tu1)
+      # shellcheck disable=SC2086
+      set -- "$1,noload" $pending
+      pending=$((${2:-0} & 4))
+      ;;
+    xfs) set -- "$1,norecovery" ;;
+    btrfs)
+      # log_root at 64 KiB + 0x60.
+      pending=$(dd if="$imgboot_device" bs=8 skip=$(((65536 + 96) / 8)) count=1 2> /dev/null | od -An -v -tu1 | tr -d ' 0\n')
+      set -- "$1,rescue=nologreplay"
+      ;;
+  esac
+  case ${pending:-0} in
+    0) ;;
+    *) imgboot_fallback "the journal of $imgboot_device has changes that a ram boot does not replay; it sees the file system without them" ;;
+  esac
+  imgboot_reply=$1
+}
+
+# Finds the program that gets the machine: init= or the usual ones; left in imgboot_init.
+# $1: the new root
+imgboot_choose_init() {
+  local path
+  if [ -n "$imgboot_init" ]; then
+    imgboot_is_program "$1" "$imgboot_init" && return 0
+    imgboot_fail "starting init=$imgboot_init" 'the new root has no such program' 'correct init= in the boot entry'
+  fi
+  for path in /sbin/init /etc/init /bin/init /bin/sh; do
+    if imgboot_is_program "$1" "$path"; then
+      imgboot_init=$path
+      [ "$path" != /bin/sh ] || imgboot_fallback 'the image has no init; starting /bin/sh'
+      return 0
+    fi
+  done
+  imgboot_fail "starting the system on ${imgboot_reference:-$imgboot_device}" \
+    'it has none of /sbin/init, /etc/init, /bin/init, /bin/sh' 'put one into the image, or name it with init='
+}
+
+# Whether a path is a program, its symbolic links read as the new root will read them.
+# $1: the new root  $2: path
+imgboot_is_program() {
+  imgboot_resolve_inside "$1" "$2" && [ -f "$1$imgboot_reply" ] && [ -x "$1$imgboot_reply" ]
+}

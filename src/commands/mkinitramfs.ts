@@ -1,15 +1,18 @@
 import { Args, Flags } from '@oclif/core';
-import { ImgbootCommand } from '../cli/base-command.ts';
+import { makeImageInitramfs, type ImageInitramfsRequest } from '../boot/image-initramfs.ts';
+import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { ImgbootError } from '../errors.ts';
 import { parseCompression } from '../initramfs/compression.ts';
 import { Contents } from '../initramfs/contents.ts';
 import { makeInitramfs, type InitramfsReport } from '../initramfs/make-initramfs.ts';
 import { parseModuleSelection } from '../initramfs/module-selection.ts';
+import { Store } from '../store/store.ts';
 
 export default class Mkinitramfs extends ImgbootCommand {
   static override summary = 'Make the initramfs that boots an image, a directory or this machine';
 
   static override examples = [
+    '<%= config.bin %> <%= command.id %> desktop -o initrd.img',
     '<%= config.bin %> <%= command.id %> --root / -o /tmp/initrd.img',
     '<%= config.bin %> <%= command.id %> --root ./rootfs --modules virtio -o initrd.img',
   ];
@@ -21,6 +24,7 @@ export default class Mkinitramfs extends ImgbootCommand {
   };
 
   static override flags = {
+    ...storeFlag,
     root: Flags.directory({
       summary: 'take the kernel and programs from this root file system; / is the running one',
       exists: true,
@@ -41,19 +45,27 @@ export default class Mkinitramfs extends ImgbootCommand {
         hint: 'imgboot mkinitramfs --root / -o initrd.img',
       });
     }
-    const contents = new Contents();
-    const report = await makeInitramfs(
-      {
-        root: flags.root ?? '',
-        kver: flags.kver,
-        modules: parseModuleSelection(flags.modules, contents),
-        compression: parseCompression(flags.compress),
-        output: flags.output,
-      },
-      { progress: this.progress, signal: this.signal },
-    );
+    const request = {
+      kver: flags.kver,
+      modules: parseModuleSelection(flags.modules, new Contents()),
+      compression: parseCompression(flags.compress),
+      output: flags.output,
+    };
+    const options = { progress: this.progress, signal: this.signal };
+    const report =
+      args.image === undefined
+        ? await makeInitramfs({ ...request, root: flags.root! }, options)
+        : await this.#ofImage(args.image, { initramfs: request, store: flags.store, ...options });
     this.log(describe(report));
     return report;
+  }
+
+  async #ofImage(
+    reference: string,
+    { store, ...request }: Omit<ImageInitramfsRequest, 'reference'> & { store: string },
+  ): Promise<InitramfsReport> {
+    requireRoot('mkinitramfs of an image');
+    return makeImageInitramfs(Store.open(store), { reference, ...request });
   }
 }
 

@@ -80,8 +80,8 @@ function chainsInUse(store: Store): ChainId[] {
   );
   const texts = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8').trim());
   if (existsSync(BOOT_REPORT)) {
-    const report = JSON.parse(readFileSync(BOOT_REPORT, 'utf8')) as { chain?: string };
-    if (report.chain !== undefined && report.chain !== '') texts.push(report.chain);
+    const report = JSON.parse(readFileSync(BOOT_REPORT, 'utf8')) as { chain?: string | null };
+    if (typeof report.chain === 'string') texts.push(report.chain);
   }
   return texts.map((text) => parseDigest(text) as string as ChainId);
 }

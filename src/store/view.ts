@@ -27,6 +27,11 @@ export function viewOf(store: Store, image: Image, workspace: Workspace): ImageV
   };
 }
 
+/** Whether {@link openView} has to mount, and so needs a mount namespace of its own. */
+export function viewNeedsMount(view: ImageView): boolean {
+  return view.driver === 'overlay' && view.chain.length > 1;
+}
+
 /**
  * The directory that shows the image's root file system, read-only by use. Mounts where the driver has to, so it runs
  * only in a mount namespace of its own, which also undoes it.

@@ -63,21 +63,19 @@ function networkArguments({ network }: Machine): string[] {
     : ['-nic', 'none'];
 }
 
-function consoleDeviceArguments({ console, consoleLog }: Machine): string[] {
+function consoleDeviceArguments({ consoleLog }: Machine): string[] {
   const log = consoleLog === undefined ? '' : `,logfile=${optionValue(consoleLog)},logappend=off`;
-  // signal=off: Ctrl-C belongs to the guest.
-  return console === 'terminal'
-    ? [
-        '-display',
-        'none',
-        '-chardev',
-        `stdio,id=console,mux=on,signal=off${log}`,
-        '-serial',
-        'chardev:console',
-        '-mon',
-        'chardev=console',
-      ]
-    : ['-display', 'none', '-chardev', `stdio,id=console,signal=off${log}`, '-serial', 'chardev:console'];
+  return [
+    '-display',
+    'none',
+    // mux: Ctrl-A c leads to QEMU's monitor and back. signal=off: Ctrl-C belongs to the guest.
+    '-chardev',
+    `stdio,id=console,mux=on,signal=off${log}`,
+    '-serial',
+    'chardev:console',
+    '-mon',
+    'chardev=console',
+  ];
 }
 
 /** A value inside QEMU's comma-separated options: a comma is written twice (qemu-options, "file=my,,file"). */

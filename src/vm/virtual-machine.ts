@@ -94,6 +94,11 @@ export class VirtualMachine {
     this.#process.stdin?.write(text);
   }
 
+  /** Presses the power button: a guest that listens shuts down, see `waitForExit`. */
+  pressPowerButton(): void {
+    this.send('\x01csystem_powerdown\n\x01c');
+  }
+
   /**
    * Waits until the guest has ended the machine.
    * @throws IMGBOOT_CONSOLE_TIMEOUT where it still runs after `timeoutMs` (it keeps running), CommandFailed where

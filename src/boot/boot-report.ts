@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { ImgbootError, errnoOf } from '../errors.ts';
+
+/** Where the initramfs leaves its report. */
+const BOOT_REPORT = '/run/imgboot/boot.json';
+
+/** What a boot says it did. Written by hooks/lib/report.sh. @see docs/boot.md */
+export interface BootReport {
+  version: 1;
+  /** The image's name; null when a plain root was booted. */
+  reference: string | null;
+  /** The image ID. */
+  image: string | null;
+  /** The ChainID of the file system that was booted. */
+  chain: string | null;
+  driver: 'btrfs' | 'overlay' | null;
+  /** The store's path on the root's file system. */
+  store: string | null;
+  root: { asked: string | null; device: string | null; fstype: string | null };
+  writable?: { asked: string | null; got: string | null; layer: string | null; keep: number };
+  topLayer: { device: string | null; path: string | null; digest: string | null; files: number } | null;
+  /** What was not done as asked, and why. */
+  fallbacks: string[];
+  init: string | null;
+  /** Milliseconds since the kernel started. */
+  steps: { name: string; startMs: number; endMs: number }[];
+}
+
+/** The report of the running system; undefined when imgboot did not boot it. @throws IMGBOOT_BAD_REPORT */
+export function readBootReport(path = BOOT_REPORT): BootReport | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as BootReport;
+  } catch (cause) {
+    throw new ImgbootError('IMGBOOT_BAD_REPORT', `the boot report ${path} cannot be read`, { cause });
+  }
+}

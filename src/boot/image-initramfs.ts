@@ -1,0 +1,40 @@
+import type { InitramfsReport, InitramfsRequest } from '../initramfs/make-initramfs.ts';
+import type { Store } from '../store/store.ts';
+import { viewNeedsMount, viewOf } from '../store/view.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { runJob, type ImageInitramfsJob } from './image-initramfs.job.ts';
+
+export interface ImageInitramfsRequest extends OperationOptions {
+  reference: string;
+  initramfs: Omit<InitramfsRequest, 'root'>;
+  /** Where to put a copy of the image's kernel; none is made when undefined. */
+  kernelOutput?: string | undefined;
+}
+
+/**
+ * Makes the initramfs for an image of a store, from the image's own kernel and programs, and brings out its kernel.
+ * Needs root.
+ * @throws IMGBOOT_NO_KERNEL_IMAGE, and what {@link makeInitramfs} throws
+ */
+export async function makeImageInitramfs(
+  store: Store,
+  request: ImageInitramfsRequest,
+): Promise<InitramfsReport> {
+  using _content = await store.lockContent('shared', request);
+  await using workspace = await store.workspace();
+  const { reference, initramfs, kernelOutput, ...options } = request;
+  const job: ImageInitramfsJob = {
+    view: viewOf(store, store.image(reference), workspace),
+    reference,
+    initramfs,
+    kernelOutput,
+  };
+  // A process of its own costs a tenth of a second; only a mount needs it.
+  if (!viewNeedsMount(job.view)) return runJob(job, { progress: options.progress ?? (() => {}) });
+  return runIsolated<ImageInitramfsJob, InitramfsReport>(
+    jobModule(import.meta.url, 'image-initramfs.job'),
+    job,
+    options,
+  );
+}

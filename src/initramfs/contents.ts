@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ImgbootError, errorMessage } from '../errors.ts';
 
@@ -36,10 +36,24 @@ export class Contents {
 
   /** Files of hooks/ and where they go. */
   files(): OwnFile[] {
-    return this.#lines('files').map((line) => {
+    return this.#lines('files').flatMap((line) => {
       const [source = '', path = '', mode = ''] = line.trim().split(/\s+/);
-      return { bytes: this.#read(source), path, mode: Number.parseInt(mode, 8) };
+      return this.#expand(source).map((name) => ({
+        bytes: this.#read(name),
+        path: path.endsWith('/') ? path + basename(name) : path,
+        mode: Number.parseInt(mode, 8),
+      }));
     });
+  }
+
+  /** The files that a source stands for: one, or all of a directory that end as it does after its `*`. */
+  #expand(source: string): string[] {
+    const [directory, ending] = source.split('*');
+    if (ending === undefined) return [source];
+    return readdirSync(join(this.#hooksDir, directory!))
+      .filter((name) => name.endsWith(ending))
+      .sort()
+      .map((name) => directory + name);
   }
 
   #lines(name: string): string[] {

@@ -1,0 +1,135 @@
+import { Readable } from 'node:stream';
+import { constants, createInflateRaw, createZstdDecompress } from 'node:zlib';
+import { ImgbootError, errorMessage } from '../errors.ts';
+import { startProcess } from '../system/process.ts';
+import { badInitramfs } from './newc-reader.ts';
+
+/** The formats that a kernel may read, told by their first bytes. @see lib/decompress.c */
+const magics = [
+  { format: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
+  { format: 'gzip', bytes: [0x1f, 0x8b] },
+  { format: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { format: 'lz4', bytes: [0x02, 0x21, 0x4c, 0x18] },
+  { format: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
+  { format: 'lzma', bytes: [0x5d, 0x00, 0x00] },
+  { format: 'lzop', bytes: [0x89, 0x4c, 0x5a, 0x4f] },
+] as const;
+
+export type PartFormat = (typeof magics)[number]['format'];
+
+/** Programs that unpack what Node does not, from standard input to standard output. */
+const unpackers: Partial<Record<PartFormat, { command: readonly string[]; package: string }>> = {
+  xz: { command: ['xz', '-dc', '--single-stream'], package: 'xz-utils' },
+  lzma: { command: ['xz', '-dc', '--format=lzma'], package: 'xz-utils' },
+  lz4: { command: ['lz4', '-dc'], package: 'lz4' },
+  bzip2: { command: ['bzip2', '-dc'], package: 'bzip2' },
+  lzop: { command: ['lzop', '-dc'], package: 'lzop' },
+};
+
+/** What begins here; undefined where it is nothing that a kernel could unpack. */
+export function formatAt(bytes: Buffer, at: number): PartFormat | undefined {
+  return magics.find((magic) => magic.bytes.every((byte, index) => bytes[at + index] === byte))?.format;
+}
+
+/**
+ * Unpacks the compressed part that begins at a place of a file, piece by piece.
+ * @returns the place after it: for formats unpacked by a program of this machine, the end of the file
+ */
+export async function* unpackPart(
+  file: Buffer,
+  at: number,
+  format: PartFormat,
+): AsyncGenerator<Buffer, number, undefined> {
+  try {
+    if (format === 'zstd') return yield* unpackZstd(file, at);
+    if (format === 'gzip') return yield* unpackGzip(file, at);
+    return yield* unpackByProgram(file, at, format);
+  } catch (cause) {
+    if (cause instanceof ImgbootError) throw cause;
+    throw badInitramfs(`its ${format} part at byte ${at} is damaged (${errorMessage(cause)})`, cause);
+  }
+}
+
+async function* unpackZstd(file: Buffer, at: number): AsyncGenerator<Buffer, number, undefined> {
+  const end = zstdFrameEnd(file, at);
+  const unpacker = createZstdDecompress({
+    chunkSize: 1 << 18,
+    params: { [constants.ZSTD_d_windowLogMax]: 31 },
+  });
+  unpacker.end(file.subarray(at, end));
+  yield* unpacker as AsyncIterable<Buffer>;
+  return end;
+}
+
+async function* unpackGzip(file: Buffer, at: number): AsyncGenerator<Buffer, number, undefined> {
+  const start = gzipHeaderEnd(file, at);
+  const unpacker = createInflateRaw({ chunkSize: 1 << 18 });
+  unpacker.end(file.subarray(start));
+  yield* unpacker as AsyncIterable<Buffer>;
+  // A checksum and a length follow.
+  return start + unpacker.bytesWritten + 8;
+}
+
+async function* unpackByProgram(
+  file: Buffer,
+  at: number,
+  format: PartFormat,
+): AsyncGenerator<Buffer, number, undefined> {
+  const { command, package: packageName } = unpackers[format]!;
+  const child = await startProcess(command[0]!, command.slice(1), { stdin: 'pipe', stdout: 'pipe' });
+  Readable.from([file.subarray(at)]).pipe(child.stdin!);
+  try {
+    for await (const piece of child.stdout as AsyncIterable<Buffer>) yield piece;
+  } finally {
+    child.kill('SIGKILL');
+  }
+  const { exitCode, stderr } = await child.exited;
+  if (exitCode === 127) {
+    throw new ImgbootError(
+      'IMGBOOT_NEEDS_UNPACKER',
+      `${command[0]} is not installed, and this file is ${format}`,
+      {
+        hint: `install it: apt-get install ${packageName}`,
+      },
+    );
+  }
+  if (exitCode !== 0) throw new Error(stderr.trim() || `${command[0]} failed`);
+  return file.length;
+}
+
+/** The place after a zstd frame. @see RFC 8878, section 3.1.1 */
+function zstdFrameEnd(file: Buffer, start: number): number {
+  const byte = (at: number): number => {
+    if (at >= file.length) throw badInitramfs(`its zstd part at byte ${start} is cut off`);
+    return file[at]!;
+  };
+  const descriptor = byte(start + 4);
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
+  const sizeFlag = descriptor >> 6;
+  const contentSizeBytes = sizeFlag === 0 ? (singleSegment ? 1 : 0) : 1 << sizeFlag;
+  let at = start + 5 + (singleSegment ? 0 : 1) + dictionaryBytes + contentSizeBytes;
+  for (let last = false; !last;) {
+    const header = byte(at) | (byte(at + 1) << 8) | (byte(at + 2) << 16);
+    last = (header & 1) === 1;
+    const isRepeated = ((header >> 1) & 3) === 1;
+    at += 3 + (isRepeated ? 1 : header >> 3);
+  }
+  const end = at + ((descriptor & 4) !== 0 ? 4 : 0);
+  byte(end - 1);
+  return end;
+}
+
+/** The place after a gzip member's header. @see RFC 1952, section 2.3 */
+function gzipHeaderEnd(file: Buffer, start: number): number {
+  const flags = file[start + 3] ?? 0;
+  let at = start + 10;
+  if ((flags & 4) !== 0) at += 2 + (file[at] ?? 0) + ((file[at + 1] ?? 0) << 8);
+  for (const flag of [8, 16]) {
+    if ((flags & flag) === 0) continue;
+    const end = file.indexOf(0, at);
+    if (end === -1) throw badInitramfs(`its gzip part at byte ${start} is cut off`);
+    at = end + 1;
+  }
+  return at + ((flags & 2) !== 0 ? 2 : 0);
+}

@@ -91,12 +91,13 @@ export class VirtualMachine {
 
   /** Types text on the serial console, as it is: end a command with `\n`. */
   send(text: string): void {
-    this.#process.stdin?.write(text);
+    // Ctrl-A is QEMU's own key; written twice, it reaches the guest.
+    this.#process.stdin?.write(text.replaceAll('\x01', '\x01\x01'));
   }
 
   /** Presses the power button: a guest that listens shuts down, see `waitForExit`. */
   pressPowerButton(): void {
-    this.send('\x01csystem_powerdown\n\x01c');
+    this.#process.stdin?.write('\x01csystem_powerdown\n\x01c');
   }
 
   /**

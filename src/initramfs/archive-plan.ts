@@ -5,7 +5,8 @@ import { byBytes } from '../system/rooted.ts';
 export interface FileContent {
   /** Of what is read, for dividing the work; the bytes themselves decide what is written. */
   expectedBytes: number;
-  load(): Buffer | Promise<Buffer>;
+  /** Called once. The bytes are the caller's until the next load. */
+  load: (() => Buffer) | { inBackground: () => Promise<Buffer> };
 }
 
 export type PlannedEntry = { path: string } & (
@@ -24,6 +25,7 @@ const mergedIntoUsr = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as cons
  */
 export class ArchivePlan {
   readonly #entries = new Map<string, PlannedEntry>();
+  readonly #taken = new Set<string>();
 
   constructor() {
     for (const name of mergedIntoUsr) {
@@ -63,7 +65,8 @@ export class ArchivePlan {
    */
   addFromTree(tree: RootedTree, path: string, entry: RootedEntry): void {
     const own = merged(entry.path);
-    this.addFile(own, { expectedBytes: entry.sizeBytes, load: () => tree.read(entry) }, entry.mode & 0o755);
+    const load = (): Buffer => tree.readShared(entry);
+    this.addFile(own, { expectedBytes: entry.sizeBytes, load }, entry.mode & 0o755);
     if (merged(path) !== own) this.addSymlink(path, own);
   }
 
@@ -73,7 +76,6 @@ export class ArchivePlan {
     for (const { path } of untaken) this.#taken.add(path);
     return untaken.sort((a, b) => byBytes(a.path, b.path));
   }
-  readonly #taken = new Set<string>();
 
   #add(entry: PlannedEntry): void {
     if (this.#entries.has(entry.path)) return;

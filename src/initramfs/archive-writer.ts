@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import pack from 'cpio-stream/lib/pack.js';
 import type { AsideFile } from '../system/aside.ts';
 import type { PlannedEntry } from './archive-plan.ts';
@@ -7,9 +8,9 @@ import { encodeNewcHeader, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, TRAILER, type New
 /**
  * A part of the archive that is compressed by itself. The kernel unpacks several compressed streams in a row, each
  * ending between two members; big enough to lose little by it, small enough to keep every processor busy.
- * Part of the format: another size gives other bytes.
+ * It decides the bytes of the file, so it does not depend on the machine.
  */
-const PART_BYTES = 6 * 1024 * 1024;
+const PART_BYTES = 4 * 1024 * 1024;
 
 /**
  * Writes planned entries as one newc archive: packed by cpio-stream, cut between members, compressed side by side,
@@ -22,23 +23,26 @@ export class ArchiveWriter {
   readonly #mtimeSeconds: number;
   readonly #signal: AbortSignal | undefined;
   readonly #inTheWorks: Promise<Uint8Array>[] = [];
+  #part = new PartBuffer();
   #nextIno = 1;
   #entryCount = 0;
   #archiveBytes = 0;
 
-  constructor(settings: {
-    out: AsideFile;
-    compress: Compressor;
-    mtimeSeconds: number;
-    signal: AbortSignal | undefined;
-  }) {
+  private constructor(settings: ArchiveSettings) {
     this.#out = settings.out;
     this.#compress = settings.compress;
     this.#mtimeSeconds = settings.mtimeSeconds;
     this.#signal = settings.signal;
     // Its own counts a name's length in characters, takes a time of 0 for now, and clamps sizes.
-    this.#pack._encode = ({ member }) =>
-      encodeNewcHeader(member ?? { name: TRAILER, ino: 0, mode: 0, nlink: 1, mtimeSeconds: 0, sizeBytes: 0 });
+    this.#pack._encode = ({ member }) => encodeNewcHeader(member ?? trailer);
+    this.#pack.on('data', (piece: Buffer) => this.#part.append(piece));
+  }
+
+  static async create(settings: ArchiveSettings): Promise<ArchiveWriter> {
+    const writer = new ArchiveWriter(settings);
+    // A stream begins to flow a turn after it has a listener; from then on a piece is passed on as it comes.
+    await setImmediate();
+    return writer;
   }
 
   get entryCount(): number {
@@ -54,16 +58,20 @@ export class ArchiveWriter {
   async append(entries: readonly PlannedEntry[]): Promise<void> {
     for (const part of divide(entries)) {
       this.#signal?.throwIfAborted();
-      const bodies = part.map((entry) => (entry.kind === 'file' ? entry.content.load() : undefined));
-      for (const [index, entry] of part.entries()) this.#addMember(entry, await bodies[index]);
-      await this.#flush();
+      const background = startBackgroundLoads(part);
+      for (const entry of part) {
+        if (entry.kind !== 'file') this.#addMember(entry, bodyOf(entry));
+        else if (typeof entry.content.load === 'function') this.#addMember(entry, entry.content.load());
+        else this.#addMember(entry, await background.get(entry)!);
+      }
+      await this.#endPart();
     }
   }
 
   /** Ends the archive; all of it is written when this resolves. */
   async finish(): Promise<void> {
     this.#pack.finalize();
-    await this.#flush();
+    await this.#endPart();
     while (this.#inTheWorks.length > 0) this.#out.write(await this.#inTheWorks.shift()!);
   }
 
@@ -72,8 +80,7 @@ export class ArchiveWriter {
     await Promise.allSettled(this.#inTheWorks);
   }
 
-  #addMember(entry: PlannedEntry, content: Buffer | undefined): void {
-    const body = entry.kind === 'symlink' ? Buffer.from(entry.target) : (content ?? Buffer.alloc(0));
+  #addMember(entry: PlannedEntry, body: Buffer): void {
     const member: NewcHeader = {
       name: entry.path.slice(1),
       ino: this.#nextIno++,
@@ -83,20 +90,71 @@ export class ArchiveWriter {
       sizeBytes: body.length,
       device: entry.kind === 'character-device' ? entry.device : undefined,
     };
+    const before = this.#part.length;
     this.#pack.entry({ name: member.name, mode: member.mode, member }, body);
+    // The body's memory is used again: a piece that were still on its way would change.
+    if (this.#part.length - before < body.length) throw new Error('cpio-stream kept a piece back');
     this.#entryCount++;
   }
 
-  async #flush(): Promise<void> {
-    const part = this.#pack.read() as Buffer | null;
-    if (part === null) return;
+  async #endPart(): Promise<void> {
+    const part = this.#part;
+    if (part.length === 0) return;
+    this.#part = new PartBuffer();
     this.#archiveBytes += part.length;
-    const compressed = this.#compress(part);
+    const compressed = this.#compress(part.bytes);
     // Awaited later, in order: until then a failure must not count as unhandled.
     compressed.catch(() => {});
     this.#inTheWorks.push(compressed);
     if (this.#inTheWorks.length >= compressionParallelism()) this.#out.write(await this.#inTheWorks.shift()!);
   }
+}
+
+interface ArchiveSettings {
+  out: AsideFile;
+  compress: Compressor;
+  mtimeSeconds: number;
+  signal: AbortSignal | undefined;
+}
+
+const trailer: NewcHeader = { name: TRAILER, ino: 0, mode: 0, nlink: 1, mtimeSeconds: 0, sizeBytes: 0 };
+
+/** Bytes that are collected in one piece of memory. */
+class PartBuffer {
+  #bytes = Buffer.allocUnsafeSlow(PART_BYTES + (PART_BYTES >> 2));
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  append(piece: Buffer): void {
+    const length = this.#length + piece.length;
+    if (length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(length, this.#bytes.length * 2));
+      this.bytes.copy(larger);
+      this.#bytes = larger;
+    }
+    piece.copy(this.#bytes, this.#length);
+    this.#length = length;
+  }
+}
+
+/** Begins what a part's files need of the thread pool and other programs, all at once. */
+function startBackgroundLoads(part: readonly PlannedEntry[]): Map<PlannedEntry, Promise<Buffer>> {
+  const loads = new Map<PlannedEntry, Promise<Buffer>>();
+  for (const entry of part) {
+    if (entry.kind !== 'file' || typeof entry.content.load === 'function') continue;
+    const load = entry.content.load.inBackground();
+    // Awaited in the order of the archive: until then a failure must not count as unhandled.
+    load.catch(() => {});
+    loads.set(entry, load);
+  }
+  return loads;
 }
 
 function* divide(entries: readonly PlannedEntry[]): Generator<PlannedEntry[]> {
@@ -112,6 +170,10 @@ function* divide(entries: readonly PlannedEntry[]): Generator<PlannedEntry[]> {
     }
   }
   if (part.length > 0) yield part;
+}
+
+function bodyOf(entry: PlannedEntry): Buffer {
+  return Buffer.from(entry.kind === 'symlink' ? entry.target : '');
 }
 
 const typeBits = {

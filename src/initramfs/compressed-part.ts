@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { constants, createInflateRaw, createZstdDecompress } from 'node:zlib';
 import { ImgbootError, errorMessage } from '../errors.ts';
-import { startProcess } from '../system/process.ts';
 import { badInitramfs } from './newc-reader.ts';
 
 /** The formats that a kernel may read, told by their first bytes. @see lib/decompress.c */
@@ -76,6 +75,7 @@ async function* unpackByProgram(
   format: PartFormat,
 ): AsyncGenerator<Buffer, number, undefined> {
   const { command, package: packageName } = unpackers[format]!;
+  const { startProcess } = await import('../system/process.ts');
   const child = await startProcess(command[0]!, command.slice(1), { stdin: 'pipe', stdout: 'pipe' });
   Readable.from([file.subarray(at)]).pipe(child.stdin!);
   try {

@@ -62,13 +62,13 @@ export type Compressor = (part: Buffer) => Promise<Uint8Array>;
 export function createCompressor(compression: Compression): Compressor {
   if (compression.format === 'none') return async (part) => part;
   const level = compression.level ?? levels[compression.format].usual;
-  // One call into the thread pool per part: by default zlib goes there and back every 16 KiB.
+  // One call into the thread pool a part, or two: by default zlib goes there and back every 16 KiB.
   if (compression.format === 'gzip') {
-    return async (part) => await promisify(gzip)(part, { level, chunkSize: part.length + 1024 });
+    return async (part) => await promisify(gzip)(part, { level, chunkSize: (part.length >> 1) + 1024 });
   }
   return async (part) =>
     await promisify(zstdCompress)(part, {
-      chunkSize: part.length + (part.length >> 7) + 1024,
+      chunkSize: (part.length >> 1) + 1024,
       pledgedSrcSize: part.length,
       params: {
         [constants.ZSTD_c_compressionLevel]: level,

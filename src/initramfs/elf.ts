@@ -112,7 +112,7 @@ export class ElfFile {
   /** A copy of a relocatable file whose sections of these names are empty, and whose others are closer together. */
   withoutSections(names: ReadonlySet<string>): Buffer {
     const sections = this.sections();
-    const copy = Buffer.alloc(this.bytes.length);
+    const copy = Buffer.allocUnsafeSlow(this.bytes.length);
     const headerBytes = this.is64 ? 64 : 52;
     this.bytes.copy(copy, 0, 0, headerBytes);
     const places: { headerAt: number; offset: number; size: number }[] = [];
@@ -124,13 +124,16 @@ export class ElfFile {
       if (names.has(name)) places.push({ headerAt, offset: end, size: 0 });
       else if (type === SHT_NULL || type === SHT_NOBITS) places.push({ headerAt, offset, size });
       else {
-        end = alignUp(end, align);
+        const at = alignUp(end, align);
+        copy.fill(0, end, at);
+        end = at;
         this.sectionBytes({ name, offset, size }).copy(copy, end);
         places.push({ headerAt, offset: end, size });
         end += size;
       }
     }
     const tableAt = alignUp(end, 8);
+    copy.fill(0, end, tableAt);
     const tableSize = sections.length * this.#half(this.is64 ? 58 : 46);
     const tableFrom = this.#sectionTable;
     if (tableAt + tableSize > copy.length) throw this.#bad('its sections overlap');

@@ -1,7 +1,6 @@
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { byBytes, type RootedTree } from '../system/rooted.ts';
-import { unxz } from '../system/unxz.ts';
 import type { ArchivePlan } from './archive-plan.ts';
 import type { KernelConfig } from './kernel.ts';
 
@@ -13,7 +12,11 @@ const packings = [
     option: 'CONFIG_FW_LOADER_COMPRESS_ZSTD',
     unpack: async (bytes: Buffer) => await promisify(zstdDecompress)(bytes),
   },
-  { suffix: '.xz', option: 'CONFIG_FW_LOADER_COMPRESS_XZ', unpack: unxz },
+  {
+    suffix: '.xz',
+    option: 'CONFIG_FW_LOADER_COMPRESS_XZ',
+    unpack: async (bytes: Buffer) => await (await import('../system/unxz.ts')).unxz(bytes),
+  },
 ] as const;
 
 /**
@@ -62,8 +65,8 @@ function planOne(
     if (option === undefined || config === undefined || config.has(option)) {
       plan.addFromTree(tree, path + suffix, entry);
     } else {
-      const load = async (): Promise<Buffer> => await unpack(tree.read(entry));
-      plan.addFile(path, { expectedBytes: entry.sizeBytes, load });
+      const inBackground = async (): Promise<Buffer> => await unpack(tree.read(entry));
+      plan.addFile(path, { expectedBytes: entry.sizeBytes, load: { inBackground } });
     }
     return true;
   }

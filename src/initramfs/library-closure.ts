@@ -37,7 +37,7 @@ export function libraryClosure(tree: RootedTree, programs: readonly RootedEntry[
   const seen = new Set(queue.map(({ entry }) => entry.path));
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const { entry, inherited } = next;
-    const elf = new ElfFile(tree.read(entry), entry.path);
+    const elf = new ElfFile(tree.readShared(entry), entry.path);
     const info = elf.dynamic();
     const origin = entry.path.slice(0, entry.path.lastIndexOf('/'));
     const rpath = info.runpath.length > 0 ? [] : [...info.rpath, ...inherited];
@@ -88,7 +88,7 @@ class LibrarySearch {
     const entry = this.#tree.resolveFile(path);
     if (entry === undefined) return undefined;
     let elf = this.#headers.get(entry.path);
-    elf ??= new ElfFile(this.#tree.read(entry).subarray(0, 64), entry.path);
+    elf ??= new ElfFile(this.#tree.read(entry, 64), entry.path);
     this.#headers.set(entry.path, elf);
     return elf.fits(user) ? { path, entry } : undefined;
   }

@@ -78,7 +78,7 @@ export async function makeInitramfs(
   });
 
   using out = AsideFile.create(request.output);
-  const writer = new ArchiveWriter({
+  const writer = await ArchiveWriter.create({
     out,
     compress: createCompressor(request.compression),
     mtimeSeconds: sourceDateEpoch(),
@@ -117,6 +117,9 @@ export async function makeInitramfs(
   }
 }
 
+/** What a packed module grows to, about. */
+const TYPICAL_MODULE_RATIO = 4;
+
 function planModules(
   plan: ArchivePlan,
   tree: RootedTree,
@@ -137,12 +140,13 @@ function planModules(
       for (const name of firmwareOf(bytes, path)) request.firmwareNames.add(name);
       return request.strips ? stripModule(bytes, path) : bytes;
     };
-    const load = (): Buffer | Promise<Buffer> => {
-      const bytes = tree.read(entry);
-      return path.endsWith('.ko') ? prepare(bytes) : decompressModule(path, bytes).then(prepare);
-    };
+    const load = path.endsWith('.ko')
+      ? (): Buffer => prepare(tree.readShared(entry))
+      : {
+          inBackground: async (): Promise<Buffer> => prepare(await decompressModule(path, tree.read(entry))),
+        };
     plan.addFile(`/lib/modules/${request.version}/${archivedPath(module)}`, {
-      expectedBytes: entry.sizeBytes,
+      expectedBytes: entry.sizeBytes * (path.endsWith('.ko') ? 1 : TYPICAL_MODULE_RATIO),
       load,
     });
   }
@@ -208,7 +212,8 @@ function machineOf(tree: RootedTree, kernel: Kernel, selected: SelectedModules):
     '/bin/busybox',
   ];
   for (const path of paths) {
-    const bytes = tree.readFile(path);
+    const entry = tree.resolveFile(path);
+    const bytes = entry && tree.read(entry, 64);
     if (bytes !== undefined && isElf(bytes)) return new ElfFile(bytes, path).machine;
   }
   return undefined;

@@ -1,7 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import { ImgbootError, errorMessage } from '../errors.ts';
-import { unxz } from '../system/unxz.ts';
 import { ElfFile, isElf } from './elf.ts';
 
 /** Names of sections that only a debugger or a BPF program reads. */
@@ -16,7 +15,8 @@ export async function decompressModule(path: string, bytes: Buffer): Promise<Buf
   try {
     if (path.endsWith('.gz')) return await promisify(gunzip)(bytes);
     if (path.endsWith('.zst')) return await promisify(zstdDecompress)(bytes);
-    if (path.endsWith('.xz')) return await unxz(bytes);
+    // Starting programs takes much code that most kernels' modules do not need.
+    if (path.endsWith('.xz')) return await (await import('../system/unxz.ts')).unxz(bytes);
     return bytes;
   } catch (cause) {
     if (cause instanceof ImgbootError) throw cause;

@@ -82,15 +82,14 @@ function planBusybox(
   );
 }
 
-/** The applets of a busybox: their names lie in it as one table of strings, each ending in a zero byte. */
+/** More than the names of all applets there are take. */
+const APPLET_TABLE_BYTES = 8192;
+
+/** The applets of a busybox, and more: their names lie in it as one table of strings, each ending in a zero byte. */
 function appletsOf(busybox: Buffer): Set<string> {
-  const seed = busybox.indexOf('\0cat\0', 0, 'latin1');
-  if (seed === -1) return new Set();
-  const isName = (byte: number | undefined): boolean => byte !== undefined && byte > 0x20 && byte < 0x7f;
-  let [start, end] = [seed, seed + 5];
-  while (start > 0 && (isName(busybox[start - 1]) || isName(busybox[start - 2]))) start--;
-  while (end < busybox.length && (isName(busybox[end]) || isName(busybox[end + 1]))) end++;
-  return new Set(busybox.toString('latin1', start, end).split('\0'));
+  const inTable = Math.max(APPLET_TABLE_BYTES, busybox.indexOf('\0cat\0', 0, 'latin1'));
+  const names = busybox.toString('latin1', inTable - APPLET_TABLE_BYTES, inTable + APPLET_TABLE_BYTES);
+  return new Set(names.split('\0'));
 }
 
 /** A program for the machine that the kernel is for. */
@@ -98,7 +97,7 @@ function findProgram(tree: RootedTree, name: string, machine: number | undefined
   for (const directory of programDirectories) {
     const entry = tree.resolveFile(`${directory}/${name}`);
     if (entry === undefined) continue;
-    const bytes = tree.read(entry);
+    const bytes = tree.read(entry, 64);
     // A multi-call program under this name is not the tool that is meant.
     if (!isElf(bytes) || (!name.startsWith('busybox') && entry.path.endsWith('/busybox'))) continue;
     const elf = new ElfFile(bytes, entry.path);

@@ -32,6 +32,7 @@ export class RootedTree {
   /** The root's own path on this machine. */
   readonly root: string;
   readonly #prefix: string;
+  #shared = Buffer.alloc(0);
   readonly #entries = new Map<string, RootedEntry | undefined>();
   readonly #directories = new Map<string, RootedEntry | undefined>();
 
@@ -72,8 +73,21 @@ export class RootedTree {
     return entry === undefined ? undefined : this.read(entry);
   }
 
-  /** The content of a file that {@link resolve} found. */
-  read(entry: RootedEntry): Buffer {
+  /** The content of a file that {@link resolve} found, or its first bytes. */
+  read(entry: RootedEntry, limitBytes = Number.POSITIVE_INFINITY): Buffer {
+    return this.#read(entry, (sizeBytes) => Buffer.allocUnsafeSlow(Math.min(sizeBytes, limitBytes)));
+  }
+
+  /** Like {@link read}, into memory that the next such call uses again: for reading much, one after the other. */
+  readShared(entry: RootedEntry): Buffer {
+    return this.#read(entry, (sizeBytes) => {
+      if (this.#shared.length < sizeBytes)
+        this.#shared = Buffer.allocUnsafeSlow(sizeBytes + (sizeBytes >> 1));
+      return this.#shared.subarray(0, sizeBytes);
+    });
+  }
+
+  #read(entry: RootedEntry, allocate: (sizeBytes: number) => Buffer): Buffer {
     // Not through a link that took the file's place, and not stuck in a fifo that did.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = this.#attempt(entry.path, () => openSync(this.#prefix + entry.path, flags));
@@ -81,7 +95,7 @@ export class RootedTree {
       const stat = fstatSync(fd);
       if (!stat.isFile())
         throw new ImgbootError('IMGBOOT_CANNOT_READ', `${entry.path} is not a regular file`);
-      return this.#attempt(entry.path, () => readWhole(fd, stat.size));
+      return this.#attempt(entry.path, () => fill(fd, allocate(stat.size)));
     } finally {
       closeSync(fd);
     }
@@ -174,11 +188,10 @@ export class RootedTree {
   }
 }
 
-function readWhole(fd: number, sizeBytes: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+function fill(fd: number, bytes: Buffer): Buffer {
   let filled = 0;
-  while (filled < sizeBytes) {
-    const count = readSync(fd, bytes, filled, sizeBytes - filled, filled);
+  while (filled < bytes.length) {
+    const count = readSync(fd, bytes, filled, bytes.length - filled, filled);
     if (count === 0) return bytes.subarray(0, filled);
     filled += count;
   }

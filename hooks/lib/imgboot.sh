@@ -73,11 +73,26 @@ imgboot_boot_image() {
   imgboot_step 'writable layer'
   host_info "booting $imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
   imgboot_make_root "$1"
+  imgboot_settle_machine_id "$1"
   imgboot_step store
   imgboot_close_toplayer
   imgboot_show_store "$1"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
   imgboot_try 'closing the root file system' umount /imgboot/disk
+}
+
+# An image has no machine ID (machine-id(5)), and to systemd that means a first boot, which stops and asks for the
+# locale on the console; an empty file means: make an ID, ask nothing. One from the image or top layer stays.
+# $1: the new root
+imgboot_settle_machine_id() {
+  local file="$1/etc/machine-id" id=''
+  [ -e "$1/usr/lib/systemd/systemd" ] || [ -e "$1/lib/systemd/systemd" ] || return 0
+  [ -d "$1/etc" ] && [ ! -L "$1/etc" ] && [ ! -L "$file" ] || return 0
+  { [ ! -e "$file" ] || [ -f "$file" ]; } || return 0
+  read -r id 2> /dev/null < "$file"
+  case $id in
+    '' | uninitialized) : > "$file" ;;
+  esac
 }
 
 # Adds what keeps a mount from writing to the disk, not even what its journal has for it; a boot that asked for that

@@ -69,7 +69,8 @@ export async function bootstrapDebian(store: Store, request: BootstrapRequest): 
     ],
     { signal: request.signal },
   );
-  return importRootfs(store, {
+  // Awaited here: the tar goes with the scratch directory.
+  return await importRootfs(store, {
     source: { kind: 'file', path: tar },
     reference: request.reference ?? `debian:${request.suite}`,
     createdBy: `imgboot bootstrap ${request.suite} --kernel ${request.kernel}${request.include.length > 0 ? ` --include ${request.include.join(',')}` : ''}`,

@@ -50,5 +50,5 @@ export async function makeDisk(store: Store, request: DiskRequest): Promise<Disk
     // Compressed blobs unpack to about three times their size.
     sizeBytes: request.sizeBytes ?? SPARE_BYTES + 4 * blobBytes,
   };
-  return runIsolated<DiskJob, Disk>(jobModule(import.meta.url, 'disk.job'), job, { progress, signal });
+  return await runIsolated<DiskJob, Disk>(jobModule(import.meta.url, 'disk.job'), job, { progress, signal });
 }

@@ -39,7 +39,7 @@ export async function runGuest(guest: Guest, request: RunGuestRequest): Promise<
     },
     { echo: request.echo, signal: request.signal },
   );
-  if (request.expect === undefined) return machine.waitForExit();
+  if (request.expect === undefined) return await machine.waitForExit();
   const { text, timeoutMs } = request.expect;
   await machine.expect(text, { timeoutMs, signal: request.signal });
   if (!guest.isKept) return;

@@ -20,7 +20,7 @@ export async function exportRootfs(
       { view, output },
       { ...request, stdout: 'inherit' },
     );
-  if (request.path === undefined) return run(undefined);
+  if (request.path === undefined) return await run(undefined);
   const path = resolve(request.path);
   const aside = join(dirname(path), `.imgboot-${process.pid}-${basename(path)}`);
   try {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { copyToStore } from '../store/copy.ts';
@@ -8,8 +8,14 @@ import type { JobContext } from '../system/isolate.ts';
 import { unmount } from '../system/libc.ts';
 import type { Progress } from '../system/progress.ts';
 import { removeTree } from '../system/remove-tree.ts';
-import { TemporaryDirectory } from '../system/temporary-directory.ts';
-import { DISK_STORE, DISK_TOP_LAYER, diskFilesystems, type Disk, type DiskFilesystem } from './disk.ts';
+import {
+  DISK_LABEL,
+  DISK_STORE,
+  DISK_TOP_LAYER,
+  diskFilesystems,
+  type Disk,
+  type DiskFilesystem,
+} from './disk.ts';
 
 export interface DiskJob {
   store: string;
@@ -20,6 +26,7 @@ export interface DiskJob {
   uuid: string;
   sizeBytes: number;
   topLayer: string | undefined;
+  scratch: string;
 }
 
 export async function runJob(job: DiskJob, { progress }: JobContext): Promise<Disk> {
@@ -27,8 +34,7 @@ export async function runJob(job: DiskJob, { progress }: JobContext): Promise<Di
   try {
     if (fresh) await format(job, progress);
     const { filesystem, uuid } = await identify(job.path);
-    await using directory = await TemporaryDirectory.create();
-    const mountPoint = join(directory.path, 'disk');
+    const mountPoint = join(job.scratch, 'mount');
     mkdirSync(mountPoint);
     // mount(8) has the kernel free the loop device with the last use, be it that this process is killed.
     await runCommand('mount', ['-t', filesystem, '-o', 'loop', job.path, mountPoint]);
@@ -52,18 +58,25 @@ async function format({ path, filesystem, uuid, sizeBytes }: DiskJob, progress: 
   const fd = openSync(path, 'wx', 0o600);
   ftruncateSync(fd, sizeBytes);
   closeSync(fd);
-  await runCommand(`mkfs.${filesystem}`, ['-q', '-U', uuid, '-L', 'imgboot', path]);
+  await runCommand(`mkfs.${filesystem}`, ['-q', '-U', uuid, '-L', DISK_LABEL, path]);
 }
 
+/** A disk that exists must be one of ours: nothing else is ever written to. */
 async function identify(path: string): Promise<{ filesystem: DiskFilesystem; uuid: string }> {
+  if (!statSync(path).isFile()) throw notOurs(path, 'is no regular file');
   const { stdout } = await runCommand('blkid', ['--probe', '--output', 'export', path], {
     okStatuses: [0, 2],
   });
   const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
   const filesystem = diskFilesystems.find((name) => name === facts.get('TYPE'));
   const uuid = facts.get('UUID');
-  if (filesystem !== undefined && uuid !== undefined) return { filesystem, uuid };
-  throw new ImgbootError('IMGBOOT_NOT_A_DISK', `${path} exists and is no disk that imgboot qemu made`, {
+  if (filesystem !== undefined && uuid !== undefined && facts.get('LABEL') === DISK_LABEL)
+    return { filesystem, uuid };
+  throw notOurs(path, 'is no disk that imgboot qemu made');
+}
+
+function notOurs(path: string, why: string): ImgbootError {
+  return new ImgbootError('IMGBOOT_NOT_A_DISK', `${path} exists and ${why}`, {
     hint: 'give --keep the name of a new file, or of one that an earlier --keep made',
   });
 }

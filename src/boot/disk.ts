@@ -31,6 +31,9 @@ export interface Disk {
   hasTopLayer: boolean;
 }
 
+/** The label by which a disk of ours is known. */
+export const DISK_LABEL = 'imgboot';
+
 /** Room for the image's blobs and layers and for what a booted system writes. */
 const SPARE_BYTES = 4 * 2 ** 30;
 
@@ -39,6 +42,7 @@ const SPARE_BYTES = 4 * 2 ** 30;
  * device of the host's is touched but a loop device of its own.
  */
 export async function makeDisk(store: Store, request: DiskRequest): Promise<Disk> {
+  await using workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
   const image = store.image(request.reference);
   const blobBytes = image.layers.reduce((sum, layer) => sum + layer.descriptor.size, 0);
@@ -46,6 +50,7 @@ export async function makeDisk(store: Store, request: DiskRequest): Promise<Disk
   const job: DiskJob = {
     ...rest,
     store: store.paths.root,
+    scratch: workspace.path,
     uuid: randomUUID(),
     // Compressed blobs unpack to about three times their size.
     sizeBytes: request.sizeBytes ?? SPARE_BYTES + 4 * blobBytes,

@@ -6,7 +6,7 @@ import { Contents } from '../initramfs/contents.ts';
 import { parseModuleSelection } from '../initramfs/module-selection.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { TemporaryDirectory } from '../system/temporary-directory.ts';
+import type { Workspace } from '../store/workspace.ts';
 import { diskCommandLine } from './command-line.ts';
 import { makeDisk, type DiskFilesystem } from './disk.ts';
 import { makeImageInitramfs } from './image-initramfs.ts';
@@ -25,20 +25,24 @@ export interface GuestRequest extends OperationOptions {
 /** The files that boot an image in a virtual machine. Disposal removes them unless they are to be kept. */
 export class Guest implements AsyncDisposable {
   readonly disk: string;
+  /** Whether the disk outlives this object. */
+  readonly isKept: boolean;
   readonly #parts: string;
-  readonly #temporary: TemporaryDirectory | undefined;
+  readonly #workspace: Workspace | undefined;
 
-  private constructor(disk: string, parts: string, temporary: TemporaryDirectory | undefined) {
-    this.disk = disk;
-    this.#parts = parts;
-    this.#temporary = temporary;
+  private constructor(place: { disk: string; isKept: boolean; workspace: Workspace | undefined }) {
+    this.disk = place.disk;
+    this.isKept = place.isKept;
+    this.#parts = `${place.disk}.boot`;
+    this.#workspace = place.workspace;
   }
 
   /** Makes the disk, and the kernel and initramfs beside it. Needs root. */
   static async make(store: Store, request: GuestRequest): Promise<Guest> {
-    const temporary = request.keep === undefined ? await TemporaryDirectory.create() : undefined;
-    const disk = temporary === undefined ? resolve(request.keep!) : join(temporary.path, 'disk');
-    const guest = new Guest(disk, `${disk}.boot`, temporary);
+    // In the store's tmp, where the next command sweeps what a killed one left.
+    const workspace = await store.workspace();
+    const disk = request.keep === undefined ? join(workspace.path, 'disk') : resolve(request.keep);
+    const guest = new Guest({ disk, isKept: request.keep !== undefined, workspace });
     try {
       await guest.#fill(store, request);
       return guest;
@@ -51,7 +55,7 @@ export class Guest implements AsyncDisposable {
   /** A guest whose disk an earlier {@link make} kept. Needs only the right to write the disk. */
   static open(path: string): Guest {
     const disk = resolve(path);
-    const guest = new Guest(disk, `${disk}.boot`, undefined);
+    const guest = new Guest({ disk, isKept: true, workspace: undefined });
     if ([disk, guest.kernel, guest.initrd, guest.#commandLineFile].every((file) => existsSync(file)))
       return guest;
     throw new ImgbootError('IMGBOOT_NOT_A_DISK', `${path} is no disk that imgboot qemu kept`, {
@@ -59,10 +63,6 @@ export class Guest implements AsyncDisposable {
     });
   }
 
-  /** Whether the disk outlives this object. */
-  get isKept(): boolean {
-    return this.#temporary === undefined;
-  }
   get kernel(): string {
     return join(this.#parts, 'vmlinuz');
   }
@@ -79,8 +79,18 @@ export class Guest implements AsyncDisposable {
 
   async #fill(store: Store, request: GuestRequest): Promise<void> {
     const { reference, progress, signal } = request;
-    mkdirSync(this.#parts, { recursive: true });
     const image = store.image(reference);
+    // First, because it refuses a file that is not ours to write to or beside.
+    const disk = await makeDisk(store, {
+      reference,
+      path: this.disk,
+      filesystem: request.filesystem,
+      sizeBytes: request.diskBytes,
+      topLayer: request.topLayer,
+      progress,
+      signal,
+    });
+    mkdirSync(this.#parts, { recursive: true });
     await makeImageInitramfs(store, {
       reference,
       initramfs: {
@@ -93,15 +103,6 @@ export class Guest implements AsyncDisposable {
       progress,
       signal,
     });
-    const disk = await makeDisk(store, {
-      reference,
-      path: this.disk,
-      filesystem: request.filesystem,
-      sizeBytes: request.diskBytes,
-      topLayer: request.topLayer,
-      progress,
-      signal,
-    });
     writeFileSync(
       this.#commandLineFile,
       `${diskCommandLine(disk, { reference: image.reference ?? image.id, writable: request.writable })}\n`,
@@ -109,6 +110,6 @@ export class Guest implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#temporary?.[Symbol.asyncDispose]();
+    await this.#workspace?.[Symbol.asyncDispose]();
   }
 }

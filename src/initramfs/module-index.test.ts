@@ -47,6 +47,7 @@ describe('ModuleIndex', () => {
     'modules.alias': [
       'alias crypto-crc32c crc32c_generic',
       'alias crypto-crc32c crc32c_intel',
+      'alias crc-16 hash',
       'alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci',
     ].join('\n'),
     'modules.builtin': 'kernel/fs/ext4/ext4.ko\nkernel/lib/crc-16.ko\n',
@@ -73,6 +74,8 @@ describe('ModuleIndex', () => {
     expect(index.find('crc32c-intel')?.path).toBe('kernel/arch/x86/crypto/crc32c-intel.ko');
     expect(index.lookUp('crypto-crc32c').map(({ name }) => name)).toEqual(['crc32c_generic', 'crc32c_intel']);
     expect(index.lookUp('nothing')).toEqual([]);
+    // The library crc-16 is built in, the hash of that name is a module.
+    expect(index.lookUp('crc-16').map(({ name }) => name)).toEqual(['hash']);
   });
 
   it('knows what is built in', () => {

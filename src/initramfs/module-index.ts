@@ -28,6 +28,7 @@ export class ModuleIndex {
   readonly #builtin: ReadonlyMap<string, string>;
   #softDependencies: Map<string, SoftDependencies> | undefined;
   #aliases: [pattern: string, name: string][] | undefined;
+  #namesOfAliases: Map<string, string[]> | undefined;
 
   /** @throws IMGBOOT_CANNOT_READ */
   constructor(tree: RootedTree, version: string) {
@@ -58,8 +59,8 @@ export class ModuleIndex {
   lookUp(nameOrAlias: string): KernelModule[] {
     const module = this.find(nameOrAlias);
     if (module !== undefined) return [module];
-    if (this.isBuiltin(nameOrAlias)) return [];
-    const names = this.aliases.filter(([pattern]) => pattern === nameOrAlias).map(([, name]) => name);
+    this.#namesOfAliases ??= plainAliases(this.aliases);
+    const names = this.#namesOfAliases.get(nameOrAlias) ?? [];
     return [...new Set(names)].flatMap((name) => this.find(name) ?? []);
   }
 
@@ -170,6 +171,15 @@ function parseAlias(line: string): [pattern: string, name: string][] | undefined
   if (!line.startsWith('alias ')) return undefined;
   const cut = line.lastIndexOf(' ');
   return cut <= 6 ? undefined : [[line.slice(6, cut), normalName(line.slice(cut + 1))]];
+}
+
+/** The aliases that people and soft dependencies use; those of hardware have a colon. */
+function plainAliases(aliases: readonly [pattern: string, name: string][]): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const [alias, name] of aliases) {
+    if (!alias.includes(':')) names.set(alias, [...(names.get(alias) ?? []), name]);
+  }
+  return names;
 }
 
 function lines(text: string): string[] {

@@ -1,0 +1,234 @@
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bookwormTar } from '../support/fixtures.ts';
+import { repository } from '../support/paths.ts';
+import { runCli, runCliOk } from '../support/run-cli.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
+
+/** The initramfs of a real Debian, held against GNU cpio, kmod and readelf. */
+describe('mkinitramfs', () => {
+  let work: TemporaryDirectory;
+  let root: string;
+  let kver: string;
+
+  beforeAll(async () => {
+    work = await TemporaryDirectory.create();
+    await chmod(work.path, 0o755);
+    root = path.join(work.path, 'root');
+    await mkdir(root);
+    await execa('tar', ['-xf', await bookwormTar(), '-C', root]);
+    kver = (await readdir(path.join(root, 'usr/lib/modules')))[0]!;
+  });
+  afterAll(async () => await work[Symbol.asyncDispose]());
+
+  /** Makes one and unpacks it with GNU cpio. */
+  async function unpacked(...flags: string[]): Promise<{ image: string; tree: string }> {
+    const name = flags.join('').replaceAll(/\W/g, '');
+    const [image, tree] = [path.join(work.path, `${name}.img`), path.join(work.path, name)];
+    await runCliOk(['mkinitramfs', '--root', root, '-o', image, ...flags]);
+    await mkdir(tree, { recursive: true });
+    await execa('sh', ['-c', 'zstd -dc "$1" | cpio -i -d --quiet', 'sh', image], { cwd: tree });
+    return { image, tree };
+  }
+
+  async function modulesIn(tree: string): Promise<string[]> {
+    const names = await readdir(path.join(tree, 'usr/lib/modules', kver), { recursive: true });
+    return names.filter((name) => name.endsWith('.ko')).sort();
+  }
+
+  it('packs universal modules as they are, signatures and all', async () => {
+    const { tree } = await unpacked('--modules', 'universal');
+    const modules = await modulesIn(tree);
+    expect(modules.length).toBeGreaterThan(200);
+    for (const name of modules) {
+      const [ours, theirs] = await Promise.all(
+        [tree, root].map((top) => readFile(path.join(top, 'usr/lib/modules', kver, name))),
+      );
+      expect({ name, same: ours!.equals(theirs!) }).toEqual({ name, same: true });
+    }
+  });
+
+  it('brings what modprobe would load, in an order that it would load in', async () => {
+    const { tree } = await unpacked('--modules', 'universal');
+    const top = `/lib/modules/${kver}/`;
+    const lines = (await readFile(path.join(tree, 'etc/imgboot/modules.load'), 'utf8')).trim().split('\n');
+    const sequences = lines.filter((line) => line.includes(' ')).map((line) => line.split(' '));
+    expect(sequences.length).toBeGreaterThan(200);
+    for (const [name, ...files] of sequences) {
+      const { stdout } = await execa('modprobe', ['-d', root, '-S', kver, '-C', '/dev/null', '-D', name!]);
+      // What the running kernel has built in, modprobe does not name: ours has at least what it names.
+      const theirs = stdout
+        .split('\n')
+        .flatMap((line) => /^insmod \S*(\/lib\/modules\S+)/.exec(line)?.[1] ?? []);
+      expect({ name, files }).toEqual({ name, files: expect.arrayContaining(theirs) as string[] });
+    }
+    const dep = await readFile(path.join(tree, 'usr/lib/modules', kver, 'modules.dep'), 'utf8');
+    const needs = new Map(
+      dep
+        .trim()
+        .split('\n')
+        .map((line) => [top + line.split(':')[0]!, line.split(': ')[1]?.split(' ') ?? []]),
+    );
+    for (const [name, ...files] of sequences) {
+      for (const [at, file] of files.entries()) {
+        const before = files.slice(0, at);
+        expect({ file, before }).toEqual({
+          file,
+          before: expect.arrayContaining(needs.get(file)!.map((one) => top + one)) as string[],
+        });
+      }
+    }
+  });
+
+  it('strips the modules of the virtio set without changing what is loaded of them', async () => {
+    const { image, tree } = await unpacked('--modules', 'virtio');
+    const sections = async (file: string): Promise<string[]> => {
+      const { stdout, stderr } = await execa('readelf', ['--section-details', '--wide', file], {
+        env: { LC_ALL: 'C' },
+      });
+      expect(stderr).toBe('');
+      return [...stdout.matchAll(/^ *\[ *\d+\] (\S+)$/gm)].map((match) => match[1]!);
+    };
+    for (const name of await modulesIn(tree)) {
+      const [ours, theirs] = [tree, root].map((top) => path.join(top, 'usr/lib/modules', kver, name));
+      const names = await sections(ours!);
+      expect(names).toContain('.modinfo');
+      expect({ name, names }).toEqual({ name, names: await sections(theirs!) });
+      for (const what of ['--symbols', '--relocs']) {
+        const [mine, original] = await Promise.all(
+          [ours!, theirs!].map(async (file) => (await execa('readelf', [what, '--wide', file])).stdout),
+        );
+        // Only where a section lies in the file differs.
+        expect(`${name} ${withoutOffsets(mine!)}`).toBe(`${name} ${withoutOffsets(original!)}`);
+      }
+      expect((await readFile(ours!)).includes('~Module signature appended~')).toBe(false);
+    }
+    expect((await readFile(image)).length).toBeLessThan(7_500_000);
+  });
+
+  it('has programs whose libraries are all there', async () => {
+    const { tree } = await unpacked('--modules', 'virtio');
+    for (const program of ['blkid', 'btrfs', 'tar']) {
+      const { stdout } = await execa('chroot', [tree, `/usr/bin/${program}`, '--version']);
+      expect(stdout).toMatch({ blkid: /util-linux/, btrfs: /btrfs-progs/, tar: /GNU tar/ }[program]!);
+    }
+    expect((await execa('chroot', [tree, '/bin/sh', '-c', 'echo it runs'])).stdout).toBe('it runs');
+    const { stdout } = await execa('find', [tree, '-xtype', 'l']);
+    expect(stdout).toBe('');
+  });
+
+  it('is listed as GNU cpio lists it', async () => {
+    const image = path.join(work.path, 'listed.img');
+    await runCliOk(['mkinitramfs', '--root', root, '--modules', 'virtio', '-o', image]);
+    const cpio = async (flags: string): Promise<string> =>
+      (await execa('sh', ['-c', 'zstd -dc "$1" | cpio "$2" --quiet', 'sh', image, flags])).stdout;
+    expect(await runCliOk(['lsinitramfs', image])).toBe(`${await cpio('-t')}\n`);
+    expect(await runCliOk(['lsinitramfs', '--long', image])).toBe(`${await cpio('-tv')}\n`);
+    const listing = JSON.parse(await runCliOk(['lsinitramfs', '--json', image])) as {
+      formats: string[];
+      members: { name: string; uid: number; gid: number; mtimeSeconds: number }[];
+    };
+    expect(listing.formats).toEqual(['zstd']);
+    expect(listing.members.filter(({ uid, gid, mtimeSeconds }) => uid + gid + mtimeSeconds !== 0)).toEqual(
+      [],
+    );
+  });
+
+  it('lists what initramfs-tools made, behind its early archive', async () => {
+    const theirs = (await readdir(path.join(root, 'boot'))).find((name) => name.startsWith('initrd.img'));
+    const names = await runCliOk(['lsinitramfs', path.join(root, 'boot', theirs!)]);
+    expect(names).toContain('scripts/local');
+  });
+
+  it('gives a user without privileges the same bytes', async () => {
+    const [mine, theirs] = [path.join(work.path, 'mine.img'), path.join(work.path, 'nobody', 'theirs.img')];
+    await mkdir(path.dirname(theirs));
+    await chmod(path.dirname(theirs), 0o777);
+    await runCliOk(['mkinitramfs', '--root', root, '-o', mine]);
+    await execa('setpriv', [
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      path.join(repository, 'bin/imgboot'),
+      'mkinitramfs',
+      '--root',
+      root,
+      '-o',
+      theirs,
+    ]);
+    expect((await readFile(theirs)).equals(await readFile(mine))).toBe(true);
+  });
+
+  it('reports in JSON what it made', async () => {
+    const image = path.join(work.path, 'json.img');
+    const report = JSON.parse(
+      await runCliOk(['mkinitramfs', '--root', root, '--modules', 'virtio', '-o', image, '--json']),
+    ) as object;
+    expect(report).toMatchObject({
+      kver,
+      kernel: `/boot/vmlinuz-${kver}`,
+      sizeBytes: (await readFile(image)).length,
+      origin: { programs: 'image', busybox: 'image' },
+    });
+  });
+
+  it('keeps the old file when the disk is full, and leaves nothing half-written', async () => {
+    const mountPoint = path.join(work.path, 'small');
+    await mkdir(mountPoint);
+    const script = `mount -t tmpfs -o size=2m small "$1" && echo old > "$1/initrd.img" &&
+      "$2" mkinitramfs --root "$3" -o "$1/initrd.img"; echo "status $?"; cat "$1/initrd.img"; ls -A "$1"`;
+    const inside = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+    const parameters = [mountPoint, path.join(repository, 'bin/imgboot'), root];
+    const { stdout, stderr } = await execa('unshare', [...inside, ...parameters]);
+    expect(stdout).toBe('status 1\nold\ninitrd.img');
+    expect(stderr).toContain(`cannot write ${mountPoint}/initrd.img: ENOSPC`);
+    expect(stderr).toContain('free some space there');
+  });
+
+  it('leaves the old file when it is killed at any point', async () => {
+    const directory = path.join(work.path, 'killed');
+    await mkdir(directory);
+    const image = path.join(directory, 'initrd.img');
+    await writeFile(image, 'old');
+    for (let delayMs = 50; delayMs < 500; delayMs += 50) {
+      const controller = new AbortController();
+      const made = execa(path.join(repository, 'bin/imgboot'), ['mkinitramfs', '--root', root, '-o', image], {
+        cancelSignal: controller.signal,
+        killSignal: 'SIGKILL',
+        reject: false,
+      });
+      await sleep(delayMs);
+      controller.abort();
+      await made;
+      const whole = await execa('zstd', ['--test', '--quiet', image], { reject: false });
+      expect(whole.exitCode === 0 ? 'new' : await readFile(image, 'utf8')).toMatch(/^(new|old)$/);
+      await writeFile(image, 'old');
+    }
+    await runCliOk(['mkinitramfs', '--root', root, '-o', image]);
+    expect(await readdir(directory)).toEqual(['initrd.img']);
+  });
+
+  it.each([
+    [['--root', 'ROOT', '-o', '/no/such/directory/x'], 1, 'IMGBOOT_CANNOT_WRITE'],
+    [['--root', 'ROOT', '-o', 'OUT', '--kver', '1.2.3'], 1, 'IMGBOOT_NO_SUCH_KERNEL'],
+    [['--root', 'ROOT', '-o', 'OUT', '--modules', 'warp_drive'], 1, 'IMGBOOT_NO_SUCH_MODULE'],
+    [['--root', 'ROOT', '-o', 'OUT', '--compress', 'rar'], 2, 'IMGBOOT_USAGE'],
+    [['-o', 'OUT'], 2, 'IMGBOOT_USAGE'],
+    [['--root', '/usr/share', '-o', 'OUT'], 1, 'IMGBOOT_NO_KERNEL'],
+  ])('ends %j with status %i and %s', async (args, status, code) => {
+    const out = path.join(work.path, 'none.img');
+    const given = args.map((word) => word.replace('ROOT', root).replace('OUT', out));
+    const { exitCode, stdout, stderr } = await runCli(['mkinitramfs', ...given, '--json']);
+    expect(exitCode).toBe(status);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code } });
+    expect(stderr).not.toContain('    at ');
+    await rm(out, { force: true });
+  });
+});
+
+function withoutOffsets(readelf: string): string {
+  return readelf.replaceAll(/at offset 0x[0-9a-f]+/g, '');
+}

@@ -4,6 +4,7 @@
 # The port: whoever sources this provides
 #   host_cmdline          leaves the kernel command line in imgboot_reply
 #   host_load_hardware    loads the drivers of the hardware that is there now; called again while a device is waited for
+#   host_load_module NAME loads a module with what it needs, if there is one
 #   host_newroot          leaves the directory where the new root is to be mounted in imgboot_reply
 #   host_info TEXT        says what goes on (nothing with `quiet`)
 #   host_warn TEXT        says what is wrong, but no reason to stop

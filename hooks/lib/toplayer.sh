@@ -100,7 +100,7 @@ imgboot_apply_toplayer() {
   imgboot_try 'opening the new root' mount --bind /imgboot/tools "$1/$tools"
   imgboot_try 'opening the new root' mount -o remount,bind,ro none "$1/$tools"
 
-  imgboot_delete_whiteouts "$1" "$busybox"
+  imgboot_make_way "$1" "$busybox"
   imgboot_save_accounts "$1" "$busybox"
   # glibc's loader would load what the image names there into our tar.
   chroot "$1" "$busybox" mv /etc/ld.so.preload "/etc/$tools" 2> /dev/null && preload=1
@@ -150,7 +150,7 @@ imgboot_gather_tools() {
 imgboot_extract() {
   LC_ALL=C chroot "$1" "/$2/loader" --inhibit-cache --library-path "/$2" "/$2/tar" --extract --file=- --absolute-names \
     --numeric-owner --same-owner --preserve-permissions --xattrs --xattrs-include='*' --acls \
-    --keep-directory-symlink --recursive-unlink --warning=no-timestamp \
+    --keep-directory-symlink --warning=no-timestamp \
     --exclude='.wh.*' --anchored --exclude="./$imgboot_replace_accounts" 2> /run/imgboot/applyerror \
     || printf 'tar failed\n' >> /run/imgboot/applyerror
 }
@@ -171,34 +171,34 @@ imgboot_libraries_of() {
   done
 }
 
-# What a `.wh.` name does, inside the new root. Applets are named by path: there is no /proc there.
-# $0: busybox  $@: paths of `.wh.` names
+# Makes way inside the new root: deletes what a `.wh.` name names, and a directory where the top layer has something
+# else. Applets are named by path: there is no /proc for busybox to find itself.
+# $0: busybox  $@: paths of what the top layer has, directories excepted
 # shellcheck disable=SC2016
-imgboot_whiteout_script='
+imgboot_make_way_script='
 for path; do
   directory=${path%/*}
-  name=${path##*/.wh.}
-  case $directory/$name in
-    ./.wh..opq | */ | */. | */..)
-      printf "%s means nothing\n" "$path" >&2
-      exit 1
+  case ${path##*/} in
+    .wh..wh..opq)
+      if [ "$directory" = . ]; then
+        printf "%s would delete the whole image\n" "$path"
+      elif [ -d "$directory" ]; then
+        "$0" find "$directory/." -mindepth 1 -maxdepth 1 -exec "$0" rm -rf -- {} +
+      fi
       ;;
-    */.wh..opq)
-      [ -d "$directory" ] || continue
-      "$0" find "$directory/." -mindepth 1 -maxdepth 1 -exec "$0" rm -rf -- {} + || exit 1
-      ;;
-    *) "$0" rm -rf -- "$directory/$name" || exit 1 ;;
+    .wh. | .wh.. | .wh...) printf "%s names nothing\n" "$path" ;;
+    .wh.*) "$0" rm -rf -- "$directory/${path##*/.wh.}" ;;
+    *) [ -L "$path" ] || [ ! -d "$path" ] || "$0" rm -rf -- "$path" ;;
   esac
 done'
 
-# Deletes in the new root what `.wh.` names of the top layer name.
 # $1: the root  $2: busybox inside it
-imgboot_delete_whiteouts() {
+imgboot_make_way() {
   local error
-  error=$(imgboot_find_top -name '.wh.*' -print0 \
-    | xargs -0 -r chroot "$1" "$2" sh -c "$imgboot_whiteout_script" "$2" 2>&1)
+  error=$(imgboot_find_top ! -type d -print0 \
+    | xargs -0 -r chroot "$1" "$2" sh -c "$imgboot_make_way_script" "$2" 2>&1)
   [ -z "$error" ] \
-    || imgboot_fail 'deleting what the .wh. names of the top layer name' "$error" 'correct the top layer'
+    || imgboot_fail 'deleting what the top layer takes out of the image' "$error" 'correct the top layer'
 }
 
 # Keeps the image's account files for the merge, where the top layer has its own.
@@ -277,17 +277,13 @@ imgboot_lines_of() {
   done < "$2"
 }
 
-# What tar could not do. RAM before Linux 6.6 has no user.* attributes; anywhere else it is a failure.
+# What tar could not do. That RAM has no user.* attributes is remembered; anything else is a failure.
 imgboot_judge_apply_error() {
   local line
   while IFS= read -r line; do
     case $imgboot_writable_got,$line in
-      ram,*"Cannot set 'user."* | ram,*'Operation not supported'*)
-        imgboot_fallback "the top layer in RAM lacks an extended attribute: ${line#*tar: }"
-        ;;
-      *)
-        imgboot_fail 'applying the top layer' "$line" 'check that the file system has room, and the top layer'
-        ;;
+      ram,*"Cannot set 'user."*) imgboot_lost_attributes=${imgboot_lost_attributes:-$line} ;;
+      *) imgboot_fail 'applying the top layer' "$line" 'check that the file system has room, and the top layer' ;;
     esac
   done < /run/imgboot/applyerror
 }

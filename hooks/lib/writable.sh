@@ -17,6 +17,9 @@ imgboot_deployment_from_layers=
 # What the booted system writes to, below deployments/<name>; empty in RAM.
 imgboot_writable_got=
 imgboot_writable_dir=
+# The first user.* attribute that RAM could not hold; whether an ext2 in RAM holds the top layer instead.
+imgboot_lost_attributes=
+imgboot_ram_image=
 
 # Makes the writable layer that was asked for and mounts the new root.
 # $1: where
@@ -231,15 +234,56 @@ imgboot_make_ram() {
   imgboot_try 'making a writable layer in RAM' mount -t tmpfs -o "mode=0755${size:+,$size}" imgboot-ram /imgboot/ram
   imgboot_try 'making a writable layer in RAM' mkdir /imgboot/ram/upper /imgboot/ram/work
   if [ -n "$imgboot_top" ]; then
-    imgboot_try 'making the top layer in RAM' mkdir /imgboot/ram/top /imgboot/ram/top/upper /imgboot/ram/top/work
-    imgboot_mount_overlay /imgboot/merge '' /imgboot/ram/top
-    imgboot_apply_toplayer /imgboot/merge
-    imgboot_try 'unmounting the top layer' umount /imgboot/merge
-    top=/imgboot/ram/top/upper
+    imgboot_make_ram_toplayer
+    top=$imgboot_reply
   fi
   imgboot_mount_overlay "$1" "$top" /imgboot/ram
-  # The overlay keeps the file system; the booted system has no use for its name.
-  imgboot_try 'unmounting the RAM layer' umount /imgboot/ram
+  # The overlay keeps the file systems; the booted system has no use for their names.
+  [ -z "$imgboot_ram_image" ] || imgboot_try 'unmounting the top layer' umount /imgboot/ram/ext2
+  imgboot_try 'unmounting the RAM layer' umount -l /imgboot/ram
+}
+
+# Applies the top layer in RAM, as a lower directory of its own, which is left in imgboot_reply. Before Linux 6.6 a
+# tmpfs has no user.* attributes; a top layer that has some gets a small ext2 in a file there.
+imgboot_make_ram_toplayer() {
+  local error
+  imgboot_apply_in_ram /imgboot/ram/top
+  if [ -n "$imgboot_lost_attributes" ]; then
+    host_load_module loop
+    host_load_module ext4
+    if error=$(imgboot_make_ram_image 2>&1); then
+      rm -rf /imgboot/ram/top
+      imgboot_apply_in_ram /imgboot/ram/ext2/top
+      [ -z "$imgboot_lost_attributes" ] \
+        || imgboot_fail 'applying the top layer' "$imgboot_lost_attributes" 'boot with a newer kernel'
+      imgboot_ram_image=1
+      imgboot_reply=/imgboot/ram/ext2/top/upper
+      return 0
+    fi
+    imgboot_fallback "the top layer in RAM is without its user.* attributes: $error"
+  fi
+  imgboot_reply=/imgboot/ram/top/upper
+}
+
+# $1: the directory to make
+imgboot_apply_in_ram() {
+  imgboot_lost_attributes=
+  imgboot_try 'making the top layer in RAM' mkdir "$1" "$1/upper" "$1/work"
+  imgboot_mount_overlay /imgboot/merge '' "$1"
+  imgboot_apply_toplayer /imgboot/merge
+  imgboot_try 'unmounting the top layer' umount /imgboot/merge
+}
+
+# Makes an ext2 in RAM with room for the top layer and mounts it.
+imgboot_make_ram_image() {
+  local file=/imgboot/ram/ext2.img size
+  # Room for the content and its rounding, and for an inode a KiB.
+  size=$(du -sk "$imgboot_top_dir")
+  size=$(((${size%%[!0-9]*} + imgboot_top_files * 4 + 1024) * 2))
+  mkdir /imgboot/ram/ext2 \
+    && dd if=/dev/null of="$file" bs=1024 seek="$size" 2> /dev/null \
+    && /bin/busybox mke2fs -F -b 1024 -i 1024 -I 256 -m 0 "$file" > /dev/null \
+    && mount -t ext4 -o loop "$file" /imgboot/ram/ext2
 }
 
 # Mounts a published layer as the new root.

@@ -1,0 +1,93 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeInitramfs } from '../../src/initramfs/make-initramfs.ts';
+import { readInitramfs } from '../../src/initramfs/read-initramfs.ts';
+import { bootMachine } from '../support/boot-machine.ts';
+import { bookwormTar, trixieTar } from '../support/fixtures.ts';
+import { repository } from '../support/paths.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
+
+/** Loads what a btrfs root on virtio needs, and prints what the kernel unpacked. */
+const init = `#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+while read -r module; do insmod "$module"; done < /etc/imgboot/modules.order
+for module in $(sed -n 's/^btrfs //p' /etc/imgboot/modules.load); do insmod "$module"; done
+printf 'FILES BEGIN\\n'
+find / -xdev | sort
+printf 'FILES END\\n'
+printf 'SUM %s\\n' "$(find / -xdev -type f | sort | xargs cat | sha256sum)"
+printf 'MODULES %s\\n' "$(grep -cE '^(virtio_pci|virtio_blk|btrfs) ' /proc/modules)"
+printf 'MODES %s\\n' "$(stat -c '%a %u:%g %t,%T' /init /dev/console | tr '\\n' ' ')"
+/usr/bin/tar --version | head -n 1
+poweroff -f
+`;
+
+/** The kernel is the judge of what the archive holds. */
+describe('an initramfs in a machine', () => {
+  let work: TemporaryDirectory;
+
+  beforeAll(async () => {
+    work = await TemporaryDirectory.create();
+    await cp(path.join(repository, 'hooks/contents'), path.join(work.path, 'hooks/contents'), {
+      recursive: true,
+    });
+    await mkdir(path.join(work.path, 'hooks/own'));
+    await writeFile(path.join(work.path, 'hooks/own/init'), init);
+    await writeFile(path.join(work.path, 'hooks/contents/files'), 'own/init /init 0755\n');
+  });
+  afterAll(async () => await work[Symbol.asyncDispose]());
+
+  it.for([
+    { suite: 'bookworm', set: 'virtio', format: 'zstd', tar: bookwormTar },
+    { suite: 'bookworm', set: 'universal', format: 'gzip', tar: bookwormTar },
+    { suite: 'trixie', set: 'virtio', format: 'none', tar: trixieTar },
+    { suite: 'trixie', set: 'universal', format: 'zstd', tar: trixieTar },
+  ] as const)(
+    'of $suite, $set and $format, is unpacked by the kernel as GNU cpio unpacks it, and its modules load',
+    async ({ suite, set, format, tar }, context) => {
+      const root = path.join(work.path, suite);
+      await mkdir(root, { recursive: true });
+      await execa('tar', ['-xf', await tar(), '-C', root]);
+      const output = path.join(work.path, 'initrd.img');
+      const report = await makeInitramfs({
+        root,
+        modules: { sets: [set], names: [] },
+        compression: { format },
+        output,
+        hooksDir: path.join(work.path, 'hooks'),
+      });
+      const kernel = path.join(root, report.kernel!);
+      await using machine = await bootMachine(context, {
+        kernel,
+        initrd: output,
+        append: 'console=ttyS0 panic=-1 quiet',
+      });
+      await machine.expect('FILES END', { timeoutMs: 120_000, unless: 'Kernel panic' });
+      await machine.expect('GNU tar', { timeoutMs: 30_000 });
+      await machine.waitForExit({ timeoutMs: 30_000 });
+
+      const { text } = machine.console;
+      const files = /FILES BEGIN\n(.*)FILES END/s.exec(text)![1]!.trim().split('\n');
+      const { members } = await readInitramfs(output);
+      // The kernel's own built-in archive has /dev, /dev/console and /root.
+      const expected = new Set(['/', '/dev', '/root', ...members.map(({ name }) => `/${name}`)]);
+      expect(new Set(files)).toEqual(expected);
+      expect(/SUM (\w+)/.exec(text)![1]).toBe(await contentSum(output, format));
+      expect(text).toContain('MODULES 3\n');
+      expect(text).toContain('MODES 755 0:0 0,0 600 0:0 5,1 \n');
+    },
+  );
+});
+
+/** The sum of all files' contents, as GNU cpio unpacks them. */
+async function contentSum(image: string, format: 'zstd' | 'gzip' | 'none'): Promise<string> {
+  await using tree = await TemporaryDirectory.create();
+  const unpacker = { zstd: 'zstd -dc', gzip: 'gzip -dcf', none: 'cat' }[format];
+  const script = `${unpacker} "$1" | cpio -i -d --quiet &&
+    find . -xdev -type f | LC_ALL=C sort | xargs cat | sha256sum`;
+  const { stdout } = await execa('sh', ['-c', script, 'sh', image], { cwd: tree.path });
+  return stdout.split(' ')[0]!;
+}

@@ -1,0 +1,3 @@
+import { describeBootMatrix } from '../support/boot-matrix.ts';
+
+describeBootMatrix('ext4', 'overlay');

@@ -22,7 +22,8 @@ export class ArchiveWriter {
   readonly #compress: Compressor;
   readonly #mtimeSeconds: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #inTheWorks: Promise<Uint8Array>[] = [];
+  readonly #inTheWorks: { part: PartBuffer; compressed: Promise<Uint8Array> }[] = [];
+  readonly #spareParts: PartBuffer[] = [];
   #part = new PartBuffer();
   #nextIno = 1;
   #entryCount = 0;
@@ -72,12 +73,12 @@ export class ArchiveWriter {
   async finish(): Promise<void> {
     this.#pack.finalize();
     await this.#endPart();
-    while (this.#inTheWorks.length > 0) this.#out.write(await this.#inTheWorks.shift()!);
+    while (this.#inTheWorks.length > 0) await this.#writeOldest();
   }
 
   /** Waits for what the thread pool still holds; for leaving early. */
   async abandon(): Promise<void> {
-    await Promise.allSettled(this.#inTheWorks);
+    await Promise.allSettled(this.#inTheWorks.map(({ compressed }) => compressed));
   }
 
   #addMember(entry: PlannedEntry, body: Buffer): void {
@@ -100,13 +101,20 @@ export class ArchiveWriter {
   async #endPart(): Promise<void> {
     const part = this.#part;
     if (part.length === 0) return;
-    this.#part = new PartBuffer();
+    this.#part = this.#spareParts.pop() ?? new PartBuffer();
     this.#archiveBytes += part.length;
     const compressed = this.#compress(part.bytes);
     // Awaited later, in order: until then a failure must not count as unhandled.
     compressed.catch(() => {});
-    this.#inTheWorks.push(compressed);
-    if (this.#inTheWorks.length >= compressionParallelism()) this.#out.write(await this.#inTheWorks.shift()!);
+    this.#inTheWorks.push({ part, compressed });
+    if (this.#inTheWorks.length >= compressionParallelism()) await this.#writeOldest();
+  }
+
+  async #writeOldest(): Promise<void> {
+    const { part, compressed } = this.#inTheWorks.shift()!;
+    this.#out.write(await compressed);
+    part.empty();
+    this.#spareParts.push(part);
   }
 }
 
@@ -130,6 +138,10 @@ class PartBuffer {
 
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  empty(): void {
+    this.#length = 0;
   }
 
   append(piece: Buffer): void {

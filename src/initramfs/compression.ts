@@ -11,7 +11,7 @@ export interface Compression {
   level?: number | undefined;
 }
 
-const levels = { zstd: { least: 1, most: 19, usual: 3 }, gzip: { least: 1, most: 9, usual: 6 } } as const;
+const levels = { zstd: { least: 1, most: 19, usual: 2 }, gzip: { least: 1, most: 9, usual: 6 } } as const;
 
 /** What a kernel must be built with to unpack it. @see usr/Kconfig */
 const kernelOptions = { zstd: 'CONFIG_RD_ZSTD', gzip: 'CONFIG_RD_GZIP' } as const;

@@ -72,7 +72,7 @@ describe('mkinitramfs', () => {
         .split('\n')
         .map((line) => [top + line.split(':')[0]!, line.split(': ')[1]?.split(' ') ?? []]),
     );
-    for (const [name, ...files] of sequences) {
+    for (const [, ...files] of sequences) {
       for (const [at, file] of files.entries()) {
         const before = files.slice(0, at);
         expect({ file, before }).toEqual({

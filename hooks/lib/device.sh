@@ -6,13 +6,17 @@
 imgboot_device=
 imgboot_fstype=
 imgboot_members=
+# The devices that the last look at what they hold was for, as imgboot_list_devices has them.
+imgboot_devices=
 # What the last look at the devices saw, in words, for a message.
 imgboot_seen=
 
 # Waits until a device answers to the specification, as long as the command line allows; more than one is a failure.
+# A path or UUID that is there already is taken at once. A label is looked for when all hardware has been looked at:
+# people give two disks the same.
 # $1: /dev/..., LABEL=, UUID=, PARTLABEL= or PARTUUID=  $2: the parameter it comes from  $3: its file system's type, if given
 imgboot_wait_device() {
-  local spec limit deadline status known='' now
+  local spec limit deadline known=''
   imgboot_canonical_spec "$1" \
     || imgboot_fail "$2=$1" 'this is no device that the initramfs knows to find' \
       'name it by its path in /dev, or by LABEL=, UUID=, PARTLABEL= or PARTUUID='
@@ -21,26 +25,48 @@ imgboot_wait_device() {
   limit=$imgboot_reply
   imgboot_now
   deadline=$((imgboot_reply + limit * 1000))
+  case $spec in
+    *LABEL=*) host_load_hardware ;;
+  esac
   while :; do
-    host_load_hardware
     imgboot_list_devices
     if [ "$imgboot_reply" != "$known" ]; then
       known=$imgboot_reply
-      imgboot_find_device "$spec" "$3" && return 0
-      status=$?
-      [ "$status" -ne 2 ] \
-        || imgboot_fail "looking for $2=$1" "more than one device answers to it: $imgboot_reply" \
-          'name the one that is meant by UUID= or PARTUUID=, or take the other away'
+      imgboot_take_device "$spec" "$2=$1" "$3" && return 0
     fi
+    host_load_hardware
+    imgboot_list_devices
+    [ "$imgboot_reply" = "$known" ] || continue
     imgboot_now
-    now=$imgboot_reply
-    if [ "$limit" -ne 0 ] && [ "$now" -ge "$deadline" ]; then
+    if [ "$limit" -ne 0 ] && [ "$imgboot_reply" -ge "$deadline" ]; then
       imgboot_describe_devices
       imgboot_fail "waiting for $2=$1" "no such device came within $limit seconds; seen: $imgboot_seen" \
         "correct $2= in the boot entry, or wait longer with rd.timeout=SECONDS"
     fi
     sleep 0.05
   done
+}
+
+# Finds a device now; more than one is a failure. Status 1: none.
+# $1: canonical specification  $2: how it was given  $3: its file system's type, if given
+imgboot_take_device() {
+  imgboot_find_device "$1" "$3"
+  case $? in
+    0) return 0 ;;
+    1) return 1 ;;
+  esac
+  imgboot_fail "looking for $2" "more than one device answers to it: $imgboot_reply" \
+    'name the one that is meant by UUID= or PARTUUID=, or take the other away'
+}
+
+# Looks again, just before the new root gets the machine, whether a device that came late answers to root=, too.
+imgboot_confirm_root() {
+  local device="$imgboot_device" fstype="$imgboot_fstype" members="$imgboot_members"
+  imgboot_list_devices
+  [ "$imgboot_reply" != "$imgboot_devices" ] || return 0
+  imgboot_canonical_spec "$imgboot_root"
+  imgboot_take_device "$imgboot_reply" "root=$imgboot_root" "$fstype" || :
+  imgboot_device=$device imgboot_fstype=$fstype imgboot_members=$members
 }
 
 # Seconds to wait: rd.timeout= (0 is for ever, as dracut has it), rd.retry=, rootdelay=, or 30.
@@ -97,7 +123,15 @@ imgboot_find_device() {
       [ -b "$1" ] || return 1
       imgboot_device=$1
       imgboot_fstype=$2
-      [ -n "$2" ] && [ "$2" != btrfs ] && return 0
+      imgboot_list_devices
+      # Nothing is left to learn of a device whose type is given, but that a btrfs has other members.
+      case $2,$imgboot_reply in
+        ,* | btrfs,*' '*' '*) ;;
+        *)
+          imgboot_devices=$imgboot_reply
+          return 0
+          ;;
+      esac
       imgboot_probe_devices
       imgboot_match_path "$1"
       ;;
@@ -110,9 +144,9 @@ imgboot_find_device() {
 
 # Reads what every device holds into /run/imgboot/devices, by one blkid for all.
 imgboot_probe_devices() {
-  local list entry
+  local list='' entry
   imgboot_list_devices
-  list=
+  imgboot_devices=$imgboot_reply
   for entry in $imgboot_reply; do
     # What is part of something bigger (md, dm) is found as that.
     set -- "/sys/class/block/${entry#/dev/}"/holders/*

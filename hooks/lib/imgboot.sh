@@ -52,6 +52,7 @@ imgboot_boot() {
   imgboot_step 'way back'
   imgboot_leave_way_back "$root"
   imgboot_choose_init "$root"
+  imgboot_confirm_root
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
   host_break pre-pivot

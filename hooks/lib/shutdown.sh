@@ -4,32 +4,30 @@
 
 # $1: the new root
 imgboot_leave_way_back() {
+  local clean=''
+  # What a ram boot leaves alone, its cleaner does, too.
+  case $imgboot_image,$imgboot_writable_got in
+    ,* | *,ram) ;;
+    *) clean=${imgboot_store_shown:+1} ;;
+  esac
   mkdir -p /run/initramfs/bin /run/initramfs/proc /run/initramfs/sys /run/initramfs/dev /run/initramfs/run \
-    /run/initramfs/oldroot /run/initramfs/tmp
-  cp /bin/busybox /run/initramfs/bin/busybox
-  cp "$imgboot_lib/shutdown" /run/initramfs/shutdown
-  ln -s busybox /run/initramfs/bin/sh
-  [ -z "$imgboot_image" ] || imgboot_leave_cleaner "$1"
+    /run/initramfs/oldroot /run/initramfs/tmp /run/systemd/system/multi-user.target.d
+  cp /bin/busybox /run/initramfs/bin/
+  cp "$imgboot_lib/shutdown" ${clean:+"$imgboot_lib/clean"} /run/initramfs/
+  [ -z "$clean" ] || imgboot_leave_cleaner "$1"
 }
 
 # Asks the booted system to delete, when it is up, what no boot needs any more.
 # $1: the new root
 imgboot_leave_cleaner() {
-  local base='' directory=/run/systemd/system
-  # What a ram boot leaves alone, its cleaner does, too.
-  [ "$imgboot_writable_got" != ram ] || return 0
-  cp "$imgboot_lib/clean" /run/initramfs/clean
-  [ -z "$imgboot_top" ] || base=base.${imgboot_top_digest#sha256:}
-  {
-    printf '%s\n' "$imgboot_store_path" "$imgboot_name" "$imgboot_keep" "$base" "$imgboot_driver"
-  } > /run/initramfs/clean.order
+  printf '%s\n' "$imgboot_store_shown" "$imgboot_name" "$imgboot_keep" "$imgboot_driver" \
+    "${imgboot_top:+base.${imgboot_top_digest#sha256:}}" > /run/initramfs/clean.order
   imgboot_keep_btrfs "$1"
-  mkdir -p "$directory/multi-user.target.wants"
   printf '%s\n' '[Unit]' 'Description=Delete earlier writable layers' \
-    "ConditionPathIsDirectory=$imgboot_store_path" '' '[Service]' 'Type=exec' \
+    "ConditionPathIsDirectory=$imgboot_store_shown" '' '[Service]' 'Type=exec' \
     'ExecStart=/run/initramfs/bin/busybox sh /run/initramfs/clean' 'PrivateMounts=yes' 'Nice=19' \
-    'IOSchedulingClass=idle' > "$directory/imgboot-clean.service"
-  ln -s ../imgboot-clean.service "$directory/multi-user.target.wants/imgboot-clean.service"
+    'IOSchedulingClass=idle' > /run/systemd/system/imgboot-clean.service
+  printf '%s\n' '[Unit]' 'Wants=imgboot-clean.service' > /run/systemd/system/multi-user.target.d/imgboot.conf
 }
 
 # Keeps our own btrfs for the cleaner, where the image has none; the cleaner takes it away when it is done.

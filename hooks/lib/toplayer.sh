@@ -49,14 +49,14 @@ imgboot_shares_root_mount() {
 # The digest of a top layer: SHA-256 of what GNU tar (--format=posix, numeric owners, extended attributes, ACLs, no
 # access and change times) makes of the paths below it, sorted bytewise, without lost+found and sockets.
 imgboot_measure_toplayer() {
-  local count
   case $(readlink -f /usr/bin/tar) in
     '' | *busybox*)
       imgboot_fail 'reading the top layer' 'this initramfs has no GNU tar' 'make it again with imgboot mkinitramfs'
       ;;
   esac
   imgboot_find_top -print0 | sort -z > /run/imgboot/toplist
-  imgboot_top_files=$(imgboot_find_top ! -type d -print0 | tr -cd '\000' | wc -c)
+  imgboot_find_top ! -type d -print0 > /run/imgboot/topfiles
+  imgboot_top_files=$(grep -cz . /run/imgboot/topfiles)
   imgboot_top_digest=$(imgboot_stream_toplayer | sha256sum)
   imgboot_top_digest=sha256:${imgboot_top_digest%% *}
   [ ! -s /run/imgboot/toperror ] || imgboot_fail_reading_toplayer
@@ -290,6 +290,6 @@ imgboot_judge_apply_error() {
 
 # Unmounts the top layer's device; the booted system does not see it.
 imgboot_close_toplayer() {
-  rm -f /run/imgboot/toplist /run/imgboot/toperror /run/imgboot/applyerror /run/imgboot/topapplied
+  rm -f /run/imgboot/toplist /run/imgboot/topfiles /run/imgboot/toperror /run/imgboot/applyerror /run/imgboot/topapplied
   [ -z "$imgboot_top_mounted" ] || umount "$imgboot_top_mounted"
 }

@@ -20,6 +20,8 @@ imgboot_writable_dir=
 # The first user.* attribute that RAM could not hold; whether an ext2 in RAM holds the top layer instead.
 imgboot_lost_attributes=
 imgboot_ram_image=
+# Where the booted system finds the store.
+imgboot_store_shown=
 
 # Makes the writable layer that was asked for and mounts the new root.
 # $1: where
@@ -314,19 +316,25 @@ imgboot_mount_in() (
   cd "$1" && shift && mount "$@"
 )
 
-# Shows the store to the booted system at its own path: read-only, and nobody's but root's.
+# Shows the store to the booted system where imgboot's commands look for it, and, where it lies elsewhere on the
+# disk, at that path, too: read-only, and nobody's but root's.
 # $1: the new root
 imgboot_show_store() {
-  local place="$1$imgboot_store_path"
-  if ! imgboot_is_plain_path "$1" "$imgboot_store_path" || { [ -e "$place" ] && [ ! -d "$place" ]; }; then
-    imgboot_fallback "the store is not shown at $imgboot_store_path: in the image, $imgboot_reply is no directory of its own"
-    return 0
-  fi
-  if [ ! -d "$place" ]; then
-    mkdir -p "${place%/*}"
-    mkdir -m 0700 "$place"
-  fi
-  if ! mount --bind "$imgboot_store_dir" "$place" || ! mount -o remount,bind,ro none "$place"; then
-    imgboot_fallback "the store is not shown at $imgboot_store_path: the mount failed"
-  fi
+  local path
+  for path in /var/lib/imgboot "$imgboot_store_path"; do
+    [ "$path" != "$imgboot_store_shown" ] || return 0
+    if ! imgboot_bind_store "$1$path" "$1" "$path"; then
+      imgboot_fallback "the store is not shown at $path: there is no such directory, and none can be made"
+      continue
+    fi
+    imgboot_store_shown=$path
+  done
+}
+
+# $1: where  $2: the new root  $3: the path in it
+imgboot_bind_store() {
+  # A path that links lead elsewhere is not followed: it may be the image's own, but it is not this one.
+  imgboot_is_plain_path "$2" "$3" || return 1
+  [ -d "$1" ] || { mkdir -p "${1%/*}" && mkdir -m 0700 "$1"; } 2> /dev/null || return 1
+  mount --bind "$imgboot_store_dir" "$1" && mount -o remount,bind,ro none "$1"
 }

@@ -27,6 +27,16 @@ export interface Manifest {
   annotations?: Record<string, string>;
 }
 
+/** Docker's health check; durations in nanoseconds. */
+export interface Healthcheck {
+  Test: string[];
+  Interval?: number;
+  Timeout?: number;
+  StartPeriod?: number;
+  StartInterval?: number;
+  Retries?: number;
+}
+
 /** One step in the making of an image. @see image-spec config.md */
 export interface HistoryEntry {
   created?: string;
@@ -53,6 +63,10 @@ export interface Config {
     StopSignal?: string;
     Volumes?: Record<string, object>;
     ExposedPorts?: Record<string, object>;
+    /** Docker's own; OCI knows neither, and keeps what it does not know. */
+    Shell?: string[];
+    Healthcheck?: Healthcheck;
+    OnBuild?: string[];
   };
   rootfs: { type: 'layers'; diff_ids: DiffId[] };
   history?: HistoryEntry[];

@@ -16,8 +16,9 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { ImgbootError, errnoOf } from '../errors.ts';
-import { makeNode, setTimes, setXattr, type TimeSpec } from '../system/libc.ts';
+import { copyContent, makeNode, setTimes, setXattr, type TimeSpec } from '../system/libc.ts';
 import { removeTree } from '../system/remove-tree.ts';
+import { ignoredXattr } from './ignored-xattrs.ts';
 import { splitPath, type CleanPath } from './path.ts';
 import type { TarEntry, TarHandler } from './tar-entry.ts';
 import { classifyName, type WhiteoutName } from './whiteout.ts';
@@ -25,9 +26,6 @@ import { classifyName, type WhiteoutName } from './whiteout.ts';
 /** A run of zeros at least this long becomes a hole. */
 const HOLE_BYTES = 64 << 10;
 const zeros = Buffer.alloc(HOLE_BYTES);
-
-/** Attributes that mean something to the kernel that keeps the layer, not to the image. */
-const ignoredXattrs = /^(?:trusted\.overlay\.|user\.overlay\.|security\.selinux$|system\.nfs4_acl$)/;
 
 /** linux/stat.h */
 const S_IFIFO = 0o010000;
@@ -75,6 +73,13 @@ export class LayerApplier implements TarHandler {
       at += length;
       file.end = hole ? file.end : Math.max(file.end, offset + at);
     }
+  }
+
+  /** The whole content of the last entry, from the start of an open file: shared where the file system can. */
+  content(fd: number): void {
+    if (this.#file === undefined) return;
+    copyContent(fd, this.#file.fd);
+    this.#file.end = this.#file.entry.size;
   }
 
   endEntry(): void {
@@ -274,7 +279,7 @@ export class LayerApplier implements TarHandler {
 
   #setXattrs(path: string, entry: TarEntry): void {
     for (const [name, value] of entry.xattrs) {
-      if (!ignoredXattrs.test(name)) setXattr(bytes(path), name, value);
+      if (!ignoredXattr.test(name)) setXattr(bytes(path), name, value);
     }
   }
 }

@@ -4,8 +4,8 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 import type { DiffId, Digest } from '../image/digest.ts';
-import { changeDirectoryTo, changeRoot } from '../system/libc.ts';
 import { LayerApplier } from './applier.ts';
+import { enterRoot } from './enter-root.ts';
 import { createDecompressor, detectCompression, type Compression } from './decompress.ts';
 import { TarReader } from './tar-reader.ts';
 
@@ -96,20 +96,6 @@ function tarSink(reader: TarReader, hash: Hash): Writable {
       }
     },
   });
-}
-
-/** chroot(2) until disposed; the way back is a descriptor of the root before. */
-function enterRoot(root: string): Disposable {
-  const outside = openSync('/', 'r');
-  changeRoot(root);
-  process.chdir('/');
-  return {
-    [Symbol.dispose]() {
-      changeDirectoryTo(outside);
-      changeRoot('.');
-      closeSync(outside);
-    },
-  };
 }
 
 function checkExpected(applied: AppliedLayer, expected: { digest: Digest; diffId: DiffId }): void {

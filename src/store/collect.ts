@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { hexOf, parseDigest, type ChainId } from '../image/digest.ts';
 import { isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
+import { BuildCache } from './build-cache.ts';
 import { readImage } from './image.ts';
 import { readIndex } from './index-file.ts';
 import { NEW_PREFIX, layerName, type LayerName } from './paths.ts';
@@ -23,7 +24,7 @@ const BOOT_REPORT = '/run/imgboot/boot.json';
 
 /** Finds the blobs and layers that no image, persistent writable layer or running system refers to. */
 export function findGarbage(store: Store): Garbage {
-  const used = new Set<string>();
+  const used = new BuildCache(store.paths).used();
   for (const descriptor of readIndex(store.paths).manifests) {
     used.add(hexOf(descriptor.digest));
     if (!existsSync(store.paths.blob(descriptor.digest))) continue;

@@ -1,16 +1,11 @@
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
-import { MS_RDONLY, mount, readXattrs, setXattr, unmount } from '../system/libc.ts';
+import { setXattr, unmount } from '../system/libc.ts';
 import { removeTree } from '../system/remove-tree.ts';
+import { copyRootMetadata, mountOverlay } from './overlay-mount.ts';
 import type { LayerDriver, NewLayer } from './driver.ts';
 import type { LayerName } from './paths.ts';
-
-/**
- * Whatever the host's defaults are: a layer must mean the same on another kernel, so nothing that refers to
- * other inodes (index, redirects, data elsewhere) may come into it. @see Documentation/filesystems/overlayfs.rst
- */
-const PLAIN = 'redirect_dir=off,metacopy=off,index=off';
 
 /**
  * A layer is the upper directory that its tar leaves: its own files, whiteouts and opaque directories as the kernel
@@ -47,10 +42,7 @@ export class OverlayDriver implements LayerDriver {
     const work = join(request.scratch, 'work');
     const merged = join(request.scratch, 'merged');
     for (const directory of [work, merged]) mkdirSync(directory);
-    mountFrom(layers, {
-      target: merged,
-      data: `lowerdir=${request.parents.join(':')},upperdir=${request.newName},workdir=${work},${PLAIN}`,
-    });
+    mountOverlay(layers, { target: merged, lower: request.parents, writable: { upper, work } });
     return {
       root: merged,
       seal() {
@@ -75,28 +67,7 @@ export class OverlayDriver implements LayerDriver {
   view(layers: string, chain: readonly LayerName[], mountPoint: string): string {
     // A single lower directory cannot be mounted, and needs no merging.
     if (chain.length === 1) return join(layers, chain[0]!);
-    mountFrom(layers, { target: mountPoint, flags: MS_RDONLY, data: `lowerdir=${chain.join(':')},${PLAIN}` });
+    mountOverlay(layers, { target: mountPoint, lower: chain });
     return mountPoint;
-  }
-}
-
-/** Mounts with `layers` as the working directory, so that the short names do. */
-function mountFrom(layers: string, request: { target: string; data: string; flags?: number }): void {
-  const before = process.cwd();
-  process.chdir(layers);
-  try {
-    mount({ source: 'overlay', type: 'overlay', ...request });
-  } finally {
-    process.chdir(before);
-  }
-}
-
-/** The merged root's metadata is the upper directory's. */
-function copyRootMetadata(from: string, to: string): void {
-  const stats = lstatSync(from);
-  chownSync(to, stats.uid, stats.gid);
-  chmodSync(to, stats.mode & 0o7777);
-  for (const [name, value] of readXattrs(from)) {
-    if (!name.startsWith('trusted.overlay.')) setXattr(to, name, value);
   }
 }

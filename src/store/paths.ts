@@ -38,6 +38,10 @@ export class StorePaths {
   get deployments(): string {
     return join(this.root, 'deployments');
   }
+  /** The build cache; made by the first build. */
+  get cache(): string {
+    return join(this.root, 'cache');
+  }
   get tmp(): string {
     return join(this.root, 'tmp');
   }

@@ -1,3 +1,4 @@
+import { readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { SyscallError } from '../errors.ts';
@@ -44,6 +45,21 @@ interface Libc {
   lgetxattr(path: Buffer, name: Buffer, value: Buffer, size: number): number | bigint;
   llistxattr(path: Buffer, list: Buffer, size: number): number | bigint;
   lremovexattr(path: Buffer, name: Buffer): number;
+  copyFileRange(
+    from: number,
+    fromOffset: null,
+    to: number,
+    toOffset: null,
+    length: number,
+    flags: number,
+  ): number | bigint;
+  openat2(
+    number: number,
+    directory: number,
+    path: Buffer,
+    how: BigUint64Array,
+    size: number,
+  ): number | bigint;
 }
 
 let bound: Libc | undefined;
@@ -68,6 +84,11 @@ function libc(): Libc {
     lgetxattr: bind('long lgetxattr(void *path, void *name, void *value, size_t size)'),
     llistxattr: bind('long llistxattr(void *path, void *list, size_t size)'),
     lremovexattr: bind('int lremovexattr(void *path, void *name)'),
+    copyFileRange: bind(
+      'long copy_file_range(int from, void *from_offset, int to, void *to_offset, size_t length, unsigned int flags)',
+    ),
+    // glibc has no function for it.
+    openat2: bind('long syscall(long number, int directory, void *path, void *how, size_t size)'),
   };
   return bound;
 }
@@ -206,4 +227,51 @@ export function readXattrs(path: RawPath): Map<string, Buffer> {
     attributes.set(name, Buffer.from(valueBuffer.subarray(0, size)));
   }
   return attributes;
+}
+
+/** linux/openat2.h; asm-generic/unistd.h */
+const SYS_OPENAT2 = 437;
+const RESOLVE_NO_SYMLINKS = 0x04n;
+const RESOLVE_BENEATH = 0x08n;
+const O_CLOEXEC = 0o2000000n;
+
+/**
+ * Opens a file for reading below a directory, through no symlink whatever: who swaps a directory for a link meanwhile
+ * gets an error. @throws SyscallError @see openat2(2)
+ */
+export function openBeneath(directory: number, path: Buffer): number {
+  const how = new BigUint64Array([O_CLOEXEC, 0n, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH]);
+  const fd = Number(libc().openat2(SYS_OPENAT2, directory, cString(path), how, how.byteLength));
+  return fd >= 0 ? fd : fail('openat2', path);
+}
+
+/**
+ * Copies the rest of one file to another, sharing the blocks where the file system can; between any two files that the
+ * kernel can copy. @throws SyscallError @see copy_file_range(2)
+ */
+export function copyContent(from: number, to: number): void {
+  const LARGEST = 0x7ffff000;
+  for (;;) {
+    const copied = Number(libc().copyFileRange(from, null, to, null, LARGEST, 0));
+    if (copied === 0) return;
+    if (copied < 0) {
+      const errno = loadKoffi().errno();
+      if (errno === constants.errno.EINTR) continue;
+      if (
+        errno !== constants.errno.EXDEV &&
+        errno !== constants.errno.EINVAL &&
+        errno !== constants.errno.EOPNOTSUPP
+      )
+        fail('copy_file_range');
+      copyThroughMemory(from, to);
+      return;
+    }
+  }
+}
+
+function copyThroughMemory(from: number, to: number): void {
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  for (let size = readSync(from, buffer); size > 0; size = readSync(from, buffer)) {
+    for (let done = 0; done < size;) done += writeSync(to, buffer, done, size - done);
+  }
 }

@@ -24,6 +24,7 @@ export interface RunningProcess {
   /** Present where `pipe` was asked for. */
   readonly stdin: Writable | undefined;
   readonly stdout: Readable | undefined;
+  readonly stderr: Readable;
   /** Settles when the program is gone and its streams are read to their end; never rejects. */
   readonly exited: Promise<ExitResult>;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
@@ -67,6 +68,7 @@ export async function startProcess(
     pid: child.pid!,
     stdin: child.stdin ?? undefined,
     stdout: child.stdout ?? undefined,
+    stderr: child.stderr!,
     exited,
     kill: (signal) => void child.kill(signal),
   };

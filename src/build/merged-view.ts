@@ -1,0 +1,73 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { unmount } from '../system/libc.ts';
+import { removeTree } from '../system/remove-tree.ts';
+import type { StageState } from './stage-state.ts';
+import { copyRootMetadata, mountOverlay } from '../store/overlay-mount.ts';
+import type { DriverName } from '../store/driver.ts';
+
+/** A place that must be there to be mounted over, though the image may not have it. */
+export interface MountPoint {
+  /** In the image, symlinks resolved. */
+  path: string;
+  kind: 'directory' | 'file';
+}
+
+/**
+ * A stage's root file system with an upper directory that gets every change, mounted until it is closed. The
+ * mount points lie in a layer below all others: they are there, and are never part of a change.
+ */
+export class MergedView {
+  readonly root: string;
+  readonly upper: string;
+  readonly #scratch: string;
+  #mounted = false;
+
+  constructor(scratch: string) {
+    this.#scratch = scratch;
+    this.root = join(scratch, 'merged');
+    this.upper = join(scratch, 'upper');
+  }
+
+  open(
+    state: StageState,
+    place: { layers: string; driver: DriverName; mountPoints: readonly MountPoint[] },
+  ): void {
+    const stubs = join(this.#scratch, 'stubs');
+    const work = join(this.#scratch, 'work');
+    for (const directory of [this.root, this.upper, work, stubs])
+      mkdirSync(directory, { recursive: true, mode: 0o755 });
+    for (const { path, kind } of place.mountPoints) {
+      const stub = join(stubs, path);
+      mkdirSync(kind === 'directory' ? stub : dirname(stub), { recursive: true, mode: 0o755 });
+      if (kind === 'file') writeFileSync(stub, '', { mode: 0o644 });
+    }
+    const lower = lowerDirectories(state, place.driver);
+    if (lower[0] !== undefined) copyRootMetadata(join(place.layers, lower[0]), this.upper);
+    mountOverlay(place.layers, {
+      target: this.root,
+      lower: [...lower, stubs],
+      writable: { upper: this.upper, work },
+    });
+    this.#mounted = true;
+  }
+
+  /** Unmounts; the upper directory stays. */
+  close(): void {
+    if (this.#mounted) unmount(this.root);
+    this.#mounted = false;
+  }
+
+  /** Removes all that is left of it. */
+  remove(): void {
+    this.close();
+    removeTree(this.#scratch);
+  }
+}
+
+/** Topmost first, as names in `layers`. */
+export function lowerDirectories(state: StageState, driver: DriverName): string[] {
+  const directories = state.layers.map((layer) => layer.directory).toReversed();
+  // A btrfs layer holds all that is below it.
+  return driver === 'btrfs' ? directories.slice(0, 1) : directories;
+}

@@ -1,0 +1,111 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runContainer, type Runtime } from '../container/runtime.ts';
+import { kernelMounts, runtimeSpec, type SpecMount } from '../container/spec.ts';
+import { resolveUser } from '../container/user.ts';
+import { errnoOf } from '../errors.ts';
+import { canonicalPath } from '../system/canonical-path.ts';
+import { RootedTree } from '../system/rooted.ts';
+import type { MergedView, MountPoint } from './merged-view.ts';
+
+export interface RunRequest {
+  args: string[];
+  /** `NAME=value`; PATH and HOME get a default when they are not there. */
+  env: string[];
+  workingDir: string;
+  /** `USER[:GROUP]`; empty for root. */
+  user: string;
+  network: 'host' | 'none';
+  /** Beside the kernel's and resolv.conf. */
+  mounts: RunMount[];
+  runtime: Runtime;
+  /** Unique on the host. */
+  id: string;
+  scratch: string;
+  onOutput: (bytes: Buffer) => void;
+}
+
+/** Something of the host that a RUN sees and that is no part of its layer. */
+export interface RunMount {
+  /** In the image. */
+  target: string;
+  kind: MountPoint['kind'];
+  mount: Omit<SpecMount, 'destination'>;
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The host's name in the files that a RUN sees. */
+const BUILD_HOST = 'buildkitsandbox';
+
+/** What every RUN has mounted over its root. */
+export function privateFiles(scratch: string): RunMount[] {
+  mkdirSync(scratch, { recursive: true });
+  const files: [target: string, content: string][] = [
+    ['/etc/resolv.conf', hostResolvConf()],
+    ['/etc/hosts', `127.0.0.1\tlocalhost ${BUILD_HOST}\n::1\tlocalhost ip6-localhost ip6-loopback\n`],
+  ];
+  return files.map(([target, content]) => {
+    const source = join(scratch, target.slice('/etc/'.length));
+    writeFileSync(source, content, { mode: 0o644 });
+    return { target, kind: 'file', mount: { type: 'bind', source, options: ['rbind', 'rw'] } };
+  });
+}
+
+/** The places that must exist for the mounts of a RUN, symlinks resolved in `root`. */
+export function mountPoints(root: string | undefined, mounts: readonly RunMount[]): MountPoint[] {
+  const kernel = kernelMounts.map(({ destination }): MountPoint => ({
+    path: destination,
+    kind: 'directory',
+  }));
+  const wanted = [
+    ...kernel.filter(({ path }) => path.lastIndexOf('/') === 0),
+    ...mounts.map(({ target, kind }) => ({ path: target, kind })),
+  ];
+  return wanted.map(({ path, kind }) => ({
+    path: root === undefined ? path : canonicalPath(root, path),
+    kind,
+  }));
+}
+
+/** Runs a command over a merged view. @returns its exit status. @throws IMGBOOT_NO_SUCH_USER, IMGBOOT_RUNTIME_FAILED */
+export async function runStep(view: MergedView, request: RunRequest): Promise<number> {
+  const user = resolveUser(new RootedTree(view.root), request.user);
+  const env = [...request.env];
+  for (const [name, value] of [
+    ['PATH', DEFAULT_PATH],
+    ['HOME', user.home],
+  ] as const) {
+    if (!env.some((pair) => pair.startsWith(`${name}=`))) env.push(`${name}=${value}`);
+  }
+  const spec = runtimeSpec({
+    rootfs: view.root,
+    args: request.args,
+    env,
+    cwd: request.workingDir,
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    hostname: BUILD_HOST,
+    network: request.network,
+    mounts: request.mounts.map(({ target, mount }) => ({
+      destination: canonicalPath(view.root, target),
+      ...mount,
+    })),
+    cgroup: `/${request.id}`,
+  });
+  return runContainer({
+    runtime: request.runtime,
+    spec,
+    id: request.id,
+    scratch: request.scratch,
+    onOutput: request.onOutput,
+  });
+}
+
+function hostResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}

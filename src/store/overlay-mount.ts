@@ -1,0 +1,53 @@
+import { chmodSync, chownSync, lstatSync } from 'node:fs';
+import { relative } from 'node:path';
+import { MS_RDONLY, mount, readXattrs, setXattr } from '../system/libc.ts';
+
+/**
+ * Whatever the host's defaults are: a layer must mean the same on another kernel, so nothing that refers to
+ * other inodes (index, redirects, data elsewhere) may come into it. @see Documentation/filesystems/overlayfs.rst
+ */
+const PLAIN = 'redirect_dir=off,metacopy=off,index=off';
+
+export interface OverlayMount {
+  target: string;
+  /** Topmost first: names in `layers`, or absolute paths in the same store. */
+  lower: readonly string[];
+  /** Read-only when undefined. Both on one file system. */
+  writable?: { upper: string; work: string };
+}
+
+/**
+ * Mounts layers over one another. With `layers` as the working directory: the short names fit the one page of
+ * options, and no character of the store's own path can be taken for a separator.
+ */
+export function mountOverlay(layers: string, { target, lower, writable }: OverlayMount): void {
+  const name = (path: string): string => (path.startsWith('/') ? relative(layers, path) : path);
+  const data = [
+    `lowerdir=${lower.map(name).join(':')}`,
+    ...(writable === undefined ? [] : [`upperdir=${name(writable.upper)}`, `workdir=${name(writable.work)}`]),
+    PLAIN,
+  ].join(',');
+  const before = process.cwd();
+  process.chdir(layers);
+  try {
+    mount({
+      source: 'overlay',
+      target,
+      type: 'overlay',
+      flags: writable === undefined ? MS_RDONLY : 0,
+      data,
+    });
+  } finally {
+    process.chdir(before);
+  }
+}
+
+/** Gives a new upper directory the root metadata of the layer below: the merged root's is the upper's. */
+export function copyRootMetadata(from: string, to: string): void {
+  const stats = lstatSync(from);
+  chownSync(to, stats.uid, stats.gid);
+  chmodSync(to, stats.mode & 0o7777);
+  for (const [name, value] of readXattrs(from)) {
+    if (!name.startsWith('trusted.overlay.')) setXattr(to, name, value);
+  }
+}

@@ -78,10 +78,13 @@ async function* unpackByProgram(
   const { startProcess } = await import('../system/process.ts');
   const child = await startProcess(command[0]!, command.slice(1), { stdin: 'pipe', stdout: 'pipe' });
   Readable.from([file.subarray(at)]).pipe(child.stdin!);
+  let isRead = false;
   try {
     for await (const piece of child.stdout as AsyncIterable<Buffer>) yield piece;
+    isRead = true;
   } finally {
-    child.kill('SIGKILL');
+    // A caller that stops early leaves the program with nobody to write to.
+    if (!isRead) child.kill('SIGKILL');
   }
   const { exitCode, stderr } = await child.exited;
   if (exitCode === 127) {

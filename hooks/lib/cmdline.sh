@@ -79,15 +79,15 @@ imgboot_take_parameter() {
   local value="${1#*=}"
   case $1 in
     root=*) imgboot_root=$value ;;
-    rootfstype=*) imgboot_take_word "$1" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_rootfstype=$value ;;
+    rootfstype=*) imgboot_take_word "$1" "$value" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_rootfstype=$value ;;
     rootflags=*) imgboot_rootflags=$value ;;
     ro | rw) imgboot_rootmode=$1 ;;
     init=*) imgboot_init=$value ;;
     quiet) imgboot_quiet=1 ;;
-    panic=*) imgboot_take_word "${1#panic=-}" '*[!0-9]*' 'a number of seconds' && imgboot_panic=$value ;;
-    rootdelay=*) imgboot_take_word "$1" '*[!0-9]*' 'a number of seconds' && imgboot_rootdelay=$value ;;
-    rd.timeout=*) imgboot_take_word "$1" '*[!0-9]*' 'a number of seconds' && imgboot_timeout=$value ;;
-    rd.retry=*) imgboot_take_word "$1" '*[!0-9]*' 'a number of seconds' && imgboot_retry=$value ;;
+    panic=*) imgboot_take_word "$1" "${value#-}" '*[!0-9]*' 'a number of seconds' && imgboot_panic=$value ;;
+    rootdelay=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number of seconds' && imgboot_rootdelay=$value ;;
+    rd.timeout=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number of seconds' && imgboot_timeout=$value ;;
+    rd.retry=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number of seconds' && imgboot_retry=$value ;;
     rd.shell | rd.shell=1) imgboot_shell=1 ;;
     rd.shell=0) imgboot_shell= ;;
     rd.break) imgboot_break="$imgboot_break pre-pivot " ;;
@@ -110,14 +110,14 @@ imgboot_take_parameter() {
     imgboot.writable=*)
       case $value in
         ephemeral | persistent | ram) imgboot_writable=$value ;;
-        ram:size=*) imgboot_take_word "size=${value#ram:size=}" '*[!0-9kKmMgG%]*' 'a size' && imgboot_writable=$value ;;
+        ram:size=*) imgboot_take_word "$1" "${value#ram:size=}" '*[!0-9kKmMgG%]*' 'a size' && imgboot_writable=$value ;;
         *) imgboot_refuse_parameter "$1" 'is none of ephemeral, persistent, ram, ram:size=SIZE' ;;
       esac
       ;;
-    imgboot.keep=*) imgboot_take_word "$1" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
+    imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
     imgboot.*) imgboot_refuse_parameter "$1" 'is no parameter of this initramfs' ;;
     toplayer=*) imgboot_top=$value ;;
-    toplayerfstype=*) imgboot_take_word "$1" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_topfstype=$value ;;
+    toplayerfstype=*) imgboot_take_word "$1" "$value" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_topfstype=$value ;;
     toplayerflags=*) imgboot_topflags=$value ;;
     toplayer_path=*) imgboot_toppath=$value ;;
     toplayer.digest=*)
@@ -131,14 +131,13 @@ imgboot_take_parameter() {
 }
 
 # Whether a parameter's value has only the characters it may have; remembers it as bad otherwise.
-# $1: NAME=VALUE  $2: a pattern that a good value does not match  $3: what a good value is
+# $1: the word  $2: its value  $3: a pattern that a good value does not match  $4: what a good value is
 imgboot_take_word() {
-  local value="${1#*=}"
   # The pattern is ours, so it is meant to be one.
   # shellcheck disable=SC2254
-  case $value in
-    '' | $2)
-      imgboot_refuse_parameter "$1" "is not $3"
+  case $2 in
+    '' | $3)
+      imgboot_refuse_parameter "$1" "is not $4"
       return 1
       ;;
   esac

@@ -152,12 +152,12 @@ imgboot_probe_devices() {
     set -- "/sys/class/block/${entry#/dev/}"/holders/*
     [ -e "$1" ] || list="$list $entry"
   done
-  : > /run/imgboot/devices
+  : > "$imgboot_run/devices"
   # The list has only names that the kernel gave.
   # shellcheck disable=SC2086
-  [ -z "$list" ] || blkid -p -o export $list > /run/imgboot/devices 2> /dev/null
+  [ -z "$list" ] || blkid -p -o export $list > "$imgboot_run/devices" 2> /dev/null
   # The blank line ends the last entry.
-  printf '\n' >> /run/imgboot/devices
+  printf '\n' >> "$imgboot_run/devices"
 }
 
 # Completes what is known of a device that was named by its path: the type, and the other members of its btrfs.
@@ -177,7 +177,7 @@ imgboot_match_path() {
         device=
         ;;
     esac
-  done < /run/imgboot/devices
+  done < "$imgboot_run/devices"
   [ "$imgboot_fstype" = btrfs ] && [ -n "$found_uuid" ] && imgboot_match_members "$found_uuid" "$1"
   return 0
 }
@@ -191,7 +191,7 @@ imgboot_match_members() {
       DEVNAME=*) device=${line#*=} ;;
       UUID="$1") [ "$device" = "$2" ] || imgboot_members="$imgboot_members $device" ;;
     esac
-  done < /run/imgboot/devices
+  done < "$imgboot_run/devices"
 }
 
 # Finds the device with a label or UUID. Several members of one btrfs are one device; two of anything else,
@@ -234,7 +234,7 @@ imgboot_match_name() {
         device=
         ;;
     esac
-  done < /run/imgboot/devices
+  done < "$imgboot_run/devices"
   [ -n "$first" ] || return 1
   imgboot_device=$first
   imgboot_fstype=$first_type
@@ -266,7 +266,7 @@ imgboot_describe_devices() {
         device=
         ;;
     esac
-  done < /run/imgboot/devices
+  done < "$imgboot_run/devices"
   imgboot_list_devices
   for device in $imgboot_reply; do
     case "$imgboot_seen," in

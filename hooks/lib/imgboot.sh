@@ -10,7 +10,7 @@
 #   host_warn TEXT        says what is wrong, but no reason to stop
 #   host_die TEXT         says why the boot stops, on every console, and acts as the command line has it; no return
 #   host_break POINT      a shell, where rd.break asked for one
-# and sets imgboot_lib to the directory of these files.
+# and sets imgboot_lib to the directory of these files, and imgboot_run to /run/imgboot, which it has made.
 
 for imgboot_part in text cmdline device store writable toplayer report shutdown; do
   # shellcheck source=/dev/null

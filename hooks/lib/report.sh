@@ -82,5 +82,5 @@ imgboot_write_report() {
     printf '"fallbacks": [%s],\n  ' "$imgboot_fallbacks"
     imgboot_report_string init "$1"
     printf ',\n  "steps": [%s\n  ]\n}\n' "$imgboot_steps"
-  } > /run/imgboot/boot.json.new && mv /run/imgboot/boot.json.new /run/imgboot/boot.json
+  } > "$imgboot_run/boot.json.new" && mv "$imgboot_run/boot.json.new" "$imgboot_run/boot.json"
 }

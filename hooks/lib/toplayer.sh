@@ -54,12 +54,12 @@ imgboot_measure_toplayer() {
       imgboot_fail 'reading the top layer' 'this initramfs has no GNU tar' 'make it again with imgboot mkinitramfs'
       ;;
   esac
-  imgboot_find_top -print0 | sort -z > /run/imgboot/toplist
-  imgboot_find_top ! -type d -print0 > /run/imgboot/topfiles
-  imgboot_top_files=$(grep -cz . /run/imgboot/topfiles)
+  imgboot_find_top -print0 | sort -z > "$imgboot_run/toplist"
+  imgboot_find_top ! -type d -print0 > "$imgboot_run/topfiles"
+  imgboot_top_files=$(grep -cz . "$imgboot_run/topfiles")
   imgboot_top_digest=$(imgboot_stream_toplayer | sha256sum)
   imgboot_top_digest=sha256:${imgboot_top_digest%% *}
-  [ ! -s /run/imgboot/toperror ] || imgboot_fail_reading_toplayer
+  [ ! -s "$imgboot_run/toperror" ] || imgboot_fail_reading_toplayer
   if [ -n "$imgboot_topdigest" ] && [ "$imgboot_topdigest" != "$imgboot_top_digest" ]; then
     imgboot_fail "checking the top layer against toplayer.digest=$imgboot_topdigest" "it is $imgboot_top_digest" \
       'put the right one there, or correct the digest in the boot entry'
@@ -68,7 +68,7 @@ imgboot_measure_toplayer() {
 
 imgboot_fail_reading_toplayer() {
   local line
-  IFS= read -r line < /run/imgboot/toperror
+  IFS= read -r line < "$imgboot_run/toperror"
   imgboot_fail "reading the top layer $imgboot_top $imgboot_toppath" "$line" 'check its file system (fsck)'
 }
 
@@ -82,8 +82,8 @@ imgboot_find_top() (
 imgboot_stream_toplayer() (
   cd "$imgboot_top_dir" && LC_ALL=C /usr/bin/tar --create --file=- --format=posix \
     --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' --numeric-owner \
-    --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from=/run/imgboot/toplist \
-    2> /run/imgboot/toperror || printf 'tar failed\n' >> /run/imgboot/toperror
+    --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from="$imgboot_run/toplist" \
+    2> "$imgboot_run/toperror" || printf 'tar failed\n' >> "$imgboot_run/toperror"
 )
 
 # Applies the top layer to a root that nobody uses yet. The one that resolves its names is a tar whose own root
@@ -106,15 +106,15 @@ imgboot_apply_toplayer() {
   chroot "$1" "$busybox" mv /etc/ld.so.preload "/etc/$tools" 2> /dev/null && preload=1
 
   # The digest of what was applied is compared before anything is published.
-  rm -f /run/imgboot/topstream
-  mkfifo /run/imgboot/topstream
-  sha256sum < /run/imgboot/topstream > /run/imgboot/topapplied &
+  rm -f "$imgboot_run/topstream"
+  mkfifo "$imgboot_run/topstream"
+  sha256sum < "$imgboot_run/topstream" > "$imgboot_run/topapplied" &
   hash=$!
-  imgboot_stream_toplayer | tee /run/imgboot/topstream | imgboot_extract "$1" "$tools"
+  imgboot_stream_toplayer | tee "$imgboot_run/topstream" | imgboot_extract "$1" "$tools"
   wait "$hash"
-  [ ! -s /run/imgboot/toperror ] || imgboot_fail_reading_toplayer
-  [ ! -s /run/imgboot/applyerror ] || imgboot_judge_apply_error
-  read -r line _ < /run/imgboot/topapplied
+  [ ! -s "$imgboot_run/toperror" ] || imgboot_fail_reading_toplayer
+  [ ! -s "$imgboot_run/applyerror" ] || imgboot_judge_apply_error
+  read -r line _ < "$imgboot_run/topapplied"
   [ "sha256:$line" = "$imgboot_top_digest" ] \
     || imgboot_fail 'applying the top layer' 'it changed while it was read' 'boot again when nobody writes to it'
 
@@ -133,10 +133,10 @@ imgboot_gather_tools() {
   local path
   [ ! -d /imgboot/tools ] || return 0
   mkdir -p /imgboot/tools
-  imgboot_libraries_of /usr/bin/tar > /run/imgboot/libraries
+  imgboot_libraries_of /usr/bin/tar > "$imgboot_run/libraries"
   {
     printf '%s\n' "$(readlink -f /bin/busybox)" /usr/bin/tar
-    cat /run/imgboot/libraries
+    cat "$imgboot_run/libraries"
   } | while read -r path; do
     case $path in
       */ld-*) cp -L "$path" /imgboot/tools/loader ;;
@@ -151,8 +151,8 @@ imgboot_extract() {
   LC_ALL=C chroot "$1" "/$2/loader" --inhibit-cache --library-path "/$2" "/$2/tar" --extract --file=- --absolute-names \
     --numeric-owner --same-owner --preserve-permissions --xattrs --xattrs-include='*' --acls \
     --keep-directory-symlink --warning=no-timestamp \
-    --exclude='.wh.*' --anchored --exclude="./$imgboot_replace_accounts" 2> /run/imgboot/applyerror \
-    || printf 'tar failed\n' >> /run/imgboot/applyerror
+    --exclude='.wh.*' --anchored --exclude="./$imgboot_replace_accounts" 2> "$imgboot_run/applyerror" \
+    || printf 'tar failed\n' >> "$imgboot_run/applyerror"
 }
 
 # The libraries that a program of the initramfs needs, and the loader at the end: paths, one a line.
@@ -205,15 +205,15 @@ imgboot_make_way() {
 # $1: the root  $2: busybox inside it
 imgboot_save_accounts() {
   local file
-  rm -rf /run/imgboot/accounts
+  rm -rf "$imgboot_run/accounts"
   [ ! -e "$imgboot_top_dir/$imgboot_replace_accounts" ] && [ ! -L "$imgboot_top_dir/etc" ] || return 0
   for file in $imgboot_account_files; do
     if [ -f "$imgboot_top_dir/etc/$file" ] && [ ! -L "$imgboot_top_dir/etc/$file" ]; then
-      mkdir -p /run/imgboot/accounts
+      mkdir -p "$imgboot_run/accounts"
       # The image's may be a symbolic link, and need not be a file.
       # shellcheck disable=SC2016
       chroot "$1" "$2" sh -c '[ ! -f "/etc/$1" ] || "$0" cat "/etc/$1"' "$2" "$file" \
-        > "/run/imgboot/accounts/$file"
+        > "$imgboot_run/accounts/$file"
     fi
   done
 }
@@ -223,16 +223,16 @@ imgboot_save_accounts() {
 imgboot_merge_saved_accounts() {
   local file time
   for file in $imgboot_account_files; do
-    [ -f "/run/imgboot/accounts/$file" ] || continue
-    imgboot_merge_accounts "/run/imgboot/accounts/$file" "$imgboot_top_dir/etc/$file" > /run/imgboot/accounts/merged
+    [ -f "$imgboot_run/accounts/$file" ] || continue
+    imgboot_merge_accounts "$imgboot_run/accounts/$file" "$imgboot_top_dir/etc/$file" > "$imgboot_run/accounts/merged"
     time=$(stat -c %Y "$imgboot_top_dir/etc/$file")
     # shellcheck disable=SC2016
     chroot "$1" "$2" sh -c '"$0" cat > "/etc/$1" && "$0" touch -d "@$2" "/etc/$1"' "$2" "$file" "$time" \
-      < /run/imgboot/accounts/merged \
+      < "$imgboot_run/accounts/merged" \
       || imgboot_fail "merging etc/$file of the top layer into the image's" 'writing it failed' \
         'check that the file system has room'
   done
-  rm -rf /run/imgboot/accounts
+  rm -rf "$imgboot_run/accounts"
 }
 
 # Merges two account files by name: the image's order, the machine's lines where it has the name, and at the end the
@@ -285,11 +285,11 @@ imgboot_judge_apply_error() {
       ram,*"Cannot set 'user."*) imgboot_lost_attributes=${imgboot_lost_attributes:-$line} ;;
       *) imgboot_fail 'applying the top layer' "$line" 'check that the file system has room, and the top layer' ;;
     esac
-  done < /run/imgboot/applyerror
+  done < "$imgboot_run/applyerror"
 }
 
 # Unmounts the top layer's device; the booted system does not see it.
 imgboot_close_toplayer() {
-  rm -f /run/imgboot/toplist /run/imgboot/topfiles /run/imgboot/toperror /run/imgboot/applyerror /run/imgboot/topapplied
+  rm -f "$imgboot_run/toplist" "$imgboot_run/topfiles" "$imgboot_run/toperror" "$imgboot_run/applyerror" "$imgboot_run/topapplied"
   [ -z "$imgboot_top_mounted" ] || umount "$imgboot_top_mounted"
 }

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { $ } from 'zx';
 import { requirementName, requirementsOf, type Capability } from '../src/system/requirements.ts';
 
-// `npm run package [DIRECTORY]`: one self-contained tarball, and a .deb of the same files, for machines without Node.
+// `npm run package [DIRECTORY]`: one self-contained tarball, and a .deb of the same files, for machines without Node;
+// the word `tarball` after DIRECTORY leaves out the .deb.
 // Same sources, same bytes: names are sorted, owners are root, times are SOURCE_DATE_EPOCH or the last commit's.
 
 $.verbose = false;
@@ -40,9 +41,12 @@ try {
   await collect();
   say('writing the tarball');
   const tarball = await writeTarball();
-  say('writing the .deb');
-  const deb = await writeDeb();
-  for (const file of [tarball, deb]) {
+  const packages = [tarball];
+  if (process.argv[3] !== 'tarball') {
+    say('writing the .deb');
+    packages.push(await writeDeb());
+  }
+  for (const file of packages) {
     const { size } = await stat(file);
     process.stdout.write(`${path.relative('.', file)}  ${(size / 1e6).toFixed(1)} MB\n`);
   }

@@ -160,6 +160,11 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         dnf: 'libcap',
       }),
       program('mkfs.xfs', 'test stores on xfs', 'xfsprogs'),
+      program('sfdisk', 'make test disks with partitions', {
+        apt: 'fdisk',
+        pacman: 'util-linux',
+        dnf: 'util-linux',
+      }),
       program('git', 'read the version of the sources', 'git'),
       kernel('btrfs', 'test stores on btrfs'),
       library('libbtrfsutil.so.1', 'test stores on btrfs', {

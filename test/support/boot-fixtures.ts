@@ -9,6 +9,7 @@ import { Contents } from '../../src/initramfs/contents.ts';
 import { parseModuleSelection } from '../../src/initramfs/module-selection.ts';
 import { loadArchive } from '../../src/store/load.ts';
 import { Store } from '../../src/store/store.ts';
+import { bookwormTar } from './fixtures.ts';
 import { makeOnce } from './make-once.ts';
 import { writeOciLayout } from './oci-layout.ts';
 import { TemporaryDirectory } from './temporary-directory.ts';
@@ -34,12 +35,17 @@ const DISK_BYTES = 2 * 2 ** 30;
 /**
  * An image of layer tars, bottom first, made once a run: loaded from an OCI layout into a store of its own, its
  * initramfs made as `imgboot qemu` makes it.
+ * @param layers returns the tars; may make them in the directory that it is given
  */
-export async function bootImage(name: string, layers: () => Promise<readonly string[]>): Promise<BootImage> {
+export async function bootImage(
+  name: string,
+  layers: (work: string) => Promise<readonly string[]>,
+): Promise<BootImage> {
   const reference = `test/${name}:latest`;
   const directory = await makeOnce(path.join(runDirectory(), name), async (aside) => {
-    const layout = `${aside}.layout`;
-    await writeOciLayout(layout, { reference, layers: await layers() });
+    await using work = await TemporaryDirectory.create();
+    const layout = path.join(work.path, 'layout');
+    await writeOciLayout(layout, { reference, layers: await layers(work.path) });
     const store = Store.openOrCreate(path.join(aside, 'store'), undefined);
     await loadArchive(store, { source: { kind: 'path', path: layout } });
     await makeImageInitramfs(store, {
@@ -58,6 +64,11 @@ export async function bootImage(name: string, layers: () => Promise<readonly str
     kernel: path.join(directory, 'vmlinuz'),
     initrd: path.join(directory, 'initrd.img'),
   };
+}
+
+/** The Debian 12 that most tests boot. */
+export async function bookwormImage(): Promise<BootImage> {
+  return await bootImage('bookworm', async () => [await bookwormTar(), await consoleLayer()]);
 }
 
 /**

@@ -6,7 +6,16 @@ import { TemporaryDirectory } from './temporary-directory.ts';
 
 /** Before the tests that boot machines; what it returns runs after them. */
 export default async function setup(): Promise<() => Promise<void>> {
-  await requireForTests(['qemu-system-x86_64', 'mmdebstrap', 'skopeo', 'mkfs.btrfs', 'mkfs.ext4', 'losetup']);
+  await requireForTests([
+    'qemu-system-x86_64',
+    'mmdebstrap',
+    'skopeo',
+    'mkfs.btrfs',
+    'mkfs.ext4',
+    'mkfs.xfs',
+    'sfdisk',
+    'losetup',
+  ]);
   if (process.getuid?.() === 0) await sweepDeadRuns();
   await buildDist();
   const run = await TemporaryDirectory.create();

@@ -46,10 +46,10 @@ export class GuestShell {
     return output!.replace(/\n$/, '');
   }
 
-  /** The parsed content of a JSON file in the guest. */
-  async json<T>(file: string): Promise<T> {
-    // Base64, since the console turns tabs and line ends into others.
-    return JSON.parse(Buffer.from(await this.run(`base64 ${file}`), 'base64').toString()) as T;
+  /** What a command prints, which must be JSON. */
+  async json<T>(command: string): Promise<T> {
+    // Base64, since the console turns line ends into others.
+    return JSON.parse(Buffer.from(await this.run(`${command} | base64`), 'base64').toString()) as T;
   }
 
   /** Ends the guest as an administrator does, and waits until the machine is gone. */

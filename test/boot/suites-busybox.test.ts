@@ -1,0 +1,108 @@
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BootReport } from '../../src/boot/boot-report.ts';
+import { bootImage, freshDisk, machineOf, packLayer, type BootImage } from '../support/boot-fixtures.ts';
+import { bootMachine } from '../support/boot-machine.ts';
+import { bookwormTar } from '../support/fixtures.ts';
+import { BOOT_MS } from '../support/guest-shell.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
+
+/** What the image's only script says when it has the machine. */
+const init = `#!/bin/sh
+mount -t proc proc /proc 2> /dev/null
+echo one > /mark && echo "busybox: $(cat /proc/1/comm) has $(awk '$2 == "/" { print $3 }' /proc/mounts)"
+printf 'report: %s\\n' "$(tr '\\n' ' ' < /run/imgboot/boot.json)"
+`;
+
+describe('an image of busybox and a kernel, without systemd', () => {
+  let directory: TemporaryDirectory;
+  beforeEach(async () => {
+    directory = await TemporaryDirectory.create();
+  });
+  afterEach(async () => await directory[Symbol.asyncDispose]());
+
+  it.for([
+    { filesystem: 'btrfs', writable: 'ephemeral', root: 'btrfs' },
+    { filesystem: 'ext4', writable: 'ephemeral', root: 'overlay' },
+    { filesystem: 'btrfs', writable: 'ram', root: 'overlay' },
+  ] as const)('boots from $filesystem, $writable', async ({ filesystem, writable, root }, context) => {
+    const disk = await freshDisk(directory.path, await busybox(), { filesystem });
+    await using machine = await bootMachine(context, machineOf(disk, { writable }));
+    expect(await machine.expect(/busybox: .*/, { timeoutMs: BOOT_MS, unless: 'Kernel panic' })).toBe(
+      `busybox: init has ${root}`,
+    );
+  });
+
+  describe('on the partition of a GPT', () => {
+    const partition = { name: 'the root', uuid: 'C0FFEE00-1234-4ABC-8DEF-0123456789AB' };
+
+    it.for([
+      { asked: () => '/dev/vda1' },
+      { asked: () => 'LABEL=imgboot' },
+      { asked: (uuid: string) => `UUID=${uuid}` },
+      { asked: () => `PARTUUID=${partition.uuid.toLowerCase()}` },
+      { asked: () => `PARTLABEL=${partition.name}` },
+    ])('is found by root=$asked', async ({ asked }, context) => {
+      const disk = await freshDisk(directory.path, await busybox(), { filesystem: 'ext4' });
+      const whole = await partitioned(disk.path, partition);
+      const root = asked(disk.uuid);
+      const machine = machineOf(disk, { writable: 'ephemeral', append: `"root=${root}"` });
+      await using running = await bootMachine(context, {
+        ...machine,
+        drives: [{ path: whole, format: 'raw', access: 'write' }],
+      });
+      const line = await running.expect(/report: \{.*\}\n/, { timeoutMs: BOOT_MS, unless: 'Kernel panic' });
+      const report = JSON.parse(line.replace('report: ', '')) as BootReport;
+      expect(report.root).toEqual({ asked: root, device: '/dev/vda1', fstype: 'ext4' });
+    });
+  });
+});
+
+/** Debian's kernel and its modules, busybox, and nothing else. */
+async function busybox(): Promise<BootImage> {
+  return await bootImage('busybox', async (directory) => {
+    const tree = path.join(directory, 'busybox-tree');
+    for (const name of ['bin', 'sbin', 'etc', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
+      await mkdir(path.join(tree, name), { recursive: true });
+    }
+    const members = ['./boot/vmlinuz-*', './usr/lib/modules/*', './usr/bin/busybox'];
+    await execa('tar', ['-xf', await bookwormTar(), '-C', tree, '--wildcards', ...members]);
+    await symlink('usr/lib', path.join(tree, 'lib'));
+    for (const name of ['sh', 'init', 'mount', 'awk', 'cat', 'tr']) {
+      await symlink('../usr/bin/busybox', path.join(tree, 'bin', name));
+    }
+    await symlink('../bin/init', path.join(tree, 'sbin/init'));
+    await writeFile(path.join(tree, 'etc/inittab'), '::sysinit:/etc/rc\nttyS0::respawn:-/bin/sh\n');
+    await writeFile(path.join(tree, 'etc/rc'), init, { mode: 0o755 });
+    const tar = path.join(directory, 'busybox-layer.tar');
+    await packLayer(tree, tar);
+    return [tar];
+  });
+}
+
+/** Puts a file system into the only partition of a disk, and returns the disk's file. */
+async function partitioned(
+  filesystem: string,
+  { name, uuid }: { name: string; uuid: string },
+): Promise<string> {
+  const whole = `${filesystem}.gpt`;
+  const { stdout } = await execa('stat', ['-c', '%s', filesystem]);
+  const sectors = Number(stdout) / 512;
+  await writeFile(whole, '');
+  // The table at the start and its copy at the end take less than a mebibyte each.
+  await truncate(whole, (sectors + 4096) * 512);
+  await execa('sfdisk', ['--quiet', whole], {
+    input: `label: gpt\nstart=2048, size=${sectors}, name="${name}", uuid=${uuid}\n`,
+  });
+  await execa('dd', [
+    `if=${filesystem}`,
+    `of=${whole}`,
+    'bs=1M',
+    'seek=1',
+    'conv=notrunc,sparse',
+    'status=none',
+  ]);
+  return whole;
+}

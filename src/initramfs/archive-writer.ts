@@ -12,6 +12,9 @@ import { encodeNewcHeader, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, TRAILER, type New
  */
 const PART_BYTES = 4 * 1024 * 1024;
 
+/** How far ahead packed files are unpacked: enough to keep other processors busy meanwhile. */
+const PARTS_AHEAD = 6;
+
 /**
  * Writes planned entries as one newc archive: packed by cpio-stream, cut between members, compressed side by side,
  * written in order. Nothing is kept but the parts in the works.
@@ -57,13 +60,19 @@ export class ArchiveWriter {
 
   /** Adds entries in the given order, and drops their content as it goes. */
   async append(entries: readonly PlannedEntry[]): Promise<void> {
-    for (const part of divide(entries)) {
+    const parts = [...divide(entries)];
+    const background = new Map<PlannedEntry, Promise<Buffer>>();
+    let started = 0;
+    for (const [index, part] of parts.entries()) {
       this.#signal?.throwIfAborted();
-      const background = startBackgroundLoads(part);
+      for (; started < Math.min(index + PARTS_AHEAD, parts.length); started++) {
+        startBackgroundLoads(parts[started]!, background);
+      }
       for (const entry of part) {
         if (entry.kind !== 'file') this.#addMember(entry, bodyOf(entry));
         else if (typeof entry.content.load === 'function') this.#addMember(entry, entry.content.load());
         else this.#addMember(entry, await background.get(entry)!);
+        background.delete(entry);
       }
       await this.#endPart();
     }
@@ -157,8 +166,10 @@ class PartBuffer {
 }
 
 /** Begins what a part's files need of the thread pool and other programs, all at once. */
-function startBackgroundLoads(part: readonly PlannedEntry[]): Map<PlannedEntry, Promise<Buffer>> {
-  const loads = new Map<PlannedEntry, Promise<Buffer>>();
+function startBackgroundLoads(
+  part: readonly PlannedEntry[],
+  loads: Map<PlannedEntry, Promise<Buffer>>,
+): void {
   for (const entry of part) {
     if (entry.kind !== 'file' || typeof entry.content.load === 'function') continue;
     const load = entry.content.load.inBackground();
@@ -166,7 +177,6 @@ function startBackgroundLoads(part: readonly PlannedEntry[]): Map<PlannedEntry, 
     load.catch(() => {});
     loads.set(entry, load);
   }
-  return loads;
 }
 
 function* divide(entries: readonly PlannedEntry[]): Generator<PlannedEntry[]> {

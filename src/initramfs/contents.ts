@@ -35,7 +35,7 @@ export class Contents {
   }
 
   /** Files of hooks/ and where they go. */
-  files(): OwnFile[] {
+  files(): { bytes: Buffer; path: string; mode: number }[] {
     return this.#lines('files').flatMap((line) => {
       const [source = '', path = '', mode = ''] = line.trim().split(/\s+/);
       return this.#expand(source).map((name) => ({
@@ -79,13 +79,6 @@ export class Contents {
       );
     }
   }
-}
-
-/** A file of hooks/ and where it goes. */
-export interface OwnFile {
-  bytes: Buffer;
-  path: string;
-  mode: number;
 }
 
 /** Which modules a set wants; what the kernel does not have is passed over. */

@@ -4,7 +4,7 @@ import { RootedTree } from '../system/rooted.ts';
 import { ArchivePlan } from './archive-plan.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import { createCompressor, requireKernelReads, type Compression } from './compression.ts';
-import { Contents, type OwnFile } from './contents.ts';
+import { Contents } from './contents.ts';
 import { ElfFile, isElf } from './elf.ts';
 import { planFirmware } from './firmware.ts';
 import { chooseKernel, KernelConfig, type Kernel } from './kernel.ts';
@@ -62,7 +62,6 @@ export async function makeInitramfs(
 ): Promise<InitramfsReport> {
   const tree = new RootedTree(request.root);
   const contents = new Contents(request.hooksDir);
-  const ownFiles = contents.files();
   const kernel = chooseKernel(tree, request.kver);
   const config = KernelConfig.read(tree, kernel.version);
   requireKernelReads(request.compression, config);
@@ -70,6 +69,12 @@ export async function makeInitramfs(
   const selected = selectModules(index, request.modules, contents);
   const firmwareNames = new Set(index.builtinFirmware(selected.builtin));
   const plan = new ArchivePlan();
+  const machine = machineOf(tree, kernel, selected);
+  const origin = planPrograms(plan, tree, { contents, machine });
+  planOwnFiles(plan, contents);
+  planModprobeConfiguration(plan, tree);
+  planTables(plan, { kernel, index, selected });
+  plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
   planModules(plan, tree, {
     version: kernel.version,
     modules: selected.modules,
@@ -89,12 +94,6 @@ export async function makeInitramfs(
     await writer.append(plan.take());
     // Only now is it known which firmware the modules name.
     const firmware = planFirmware(plan, tree, { names: firmwareNames, version: kernel.version, config });
-    planTables(plan, { kernel, index, selected });
-    const machine = machineOf(tree, kernel, selected);
-    const origin = planPrograms(plan, tree, { contents, machine });
-    planOwnFiles(plan, { files: ownFiles, directories: contents.directories() });
-    planModprobeConfiguration(plan, tree);
-    plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
     await writer.append(plan.take());
     await writer.finish();
     options.signal?.throwIfAborted();
@@ -164,14 +163,11 @@ function planTables(
   plan.addText('/etc/imgboot/modules.load', load);
 }
 
-function planOwnFiles(
-  plan: ArchivePlan,
-  own: { files: readonly OwnFile[]; directories: readonly string[] },
-): void {
-  for (const { bytes, path, mode } of own.files) {
+function planOwnFiles(plan: ArchivePlan, contents: Contents): void {
+  for (const { bytes, path, mode } of contents.files()) {
     plan.addFile(path, { expectedBytes: bytes.length, load: () => bytes }, mode);
   }
-  for (const path of own.directories) plan.addDirectory(path);
+  for (const path of contents.directories()) plan.addDirectory(path);
   // The kernel opens it for the init before anything is mounted.
   plan.addDevice('/dev/console', 0o600, { major: 5, minor: 1 });
 }

@@ -27,20 +27,22 @@ export async function unxz(bytes: Buffer): Promise<Buffer> {
 function startBatches(): void {
   const files = waiting;
   waiting = [];
-  const batches = files.filter(({ sizeBytes }) => sizeBytes === undefined).map((file) => [file]);
-  const total = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  const share = total / availableParallelism();
-  let batch: Waiting[] = [];
-  let size = 0;
-  for (const file of files.filter(({ sizeBytes }) => sizeBytes !== undefined)) {
-    batch.push(file);
-    size += file.bytes.length;
-    if (size < share) continue;
-    batches.push(batch);
-    [batch, size] = [[], 0];
+  for (const batch of divide(files)) void unpackBatch(batch);
+}
+
+/** Batches of about the same work, one a processor; what cannot be told apart in a batch has one of its own. */
+function divide(files: readonly Waiting[]): Waiting[][] {
+  const alone = files.filter(({ sizeBytes }) => sizeBytes === undefined).map((file) => [file]);
+  const batches = Array.from({ length: availableParallelism() }, () => ({ files: [] as Waiting[], size: 0 }));
+  const largestFirst = files
+    .filter(({ sizeBytes }) => sizeBytes !== undefined)
+    .sort((a, b) => b.bytes.length - a.bytes.length);
+  for (const file of largestFirst) {
+    const least = batches.reduce((a, b) => (b.size < a.size ? b : a));
+    least.files.push(file);
+    least.size += file.bytes.length;
   }
-  if (batch.length > 0) batches.push(batch);
-  for (const files of batches) void unpackBatch(files);
+  return [...alone, ...batches.map(({ files }) => files).filter((files) => files.length > 0)];
 }
 
 /** xz takes files in a row, and writes what they hold in a row. */

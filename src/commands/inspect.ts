@@ -1,17 +1,39 @@
-import { Args } from '@oclif/core';
-import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
+import { Args, Flags } from '@oclif/core';
+import { checkImage } from '../boot/check-image.ts';
+import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { bootFindingLines } from '../cli/boot-findings.ts';
 import { inspectImage } from '../store/describe.ts';
 import { Store } from '../store/store.ts';
 
 export default class Inspect extends ImgbootCommand {
-  static override summary = 'Show all that is known of an image, as JSON';
-  static override examples = ['<%= config.bin %> <%= command.id %> desktop'];
+  static override summary = 'Show all that is known of an image, as JSON, or whether it boots';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> desktop',
+    '<%= config.bin %> <%= command.id %> desktop --boot',
+  ];
+  static override enableJsonFlag = true;
   static override args = { image: Args.string({ required: true, description: 'an image of the store' }) };
-  static override flags = { ...storeFlag };
+  static override flags = {
+    ...storeFlag,
+    boot: Flags.boolean({
+      summary: 'say whether it boots, and what to add where it does not; exits with 1 then',
+    }),
+  };
 
-  async run(): Promise<void> {
+  async run(): Promise<object> {
     const { args, flags } = await this.parse(Inspect);
     const store = Store.open(flags.store);
-    this.log(JSON.stringify(inspectImage(store, store.image(args.image)), null, 2));
+    if (flags.boot) return this.#boot(store, args.image);
+    const facts = inspectImage(store, store.image(args.image));
+    this.log(JSON.stringify(facts, null, 2));
+    return facts;
+  }
+
+  async #boot(store: Store, reference: string): Promise<object> {
+    requireRoot('inspect --boot');
+    const findings = await checkImage(store, { reference, progress: this.progress, signal: this.signal });
+    for (const line of bootFindingLines(reference, findings)) this.log(line);
+    if (findings.some(({ level }) => level === 'error')) process.exitCode = 1;
+    return findings;
   }
 }

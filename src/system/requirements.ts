@@ -152,6 +152,9 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       }),
       program('cpio', 'compare initramfs archives with', 'cpio'),
       program('zstd', 'make and read test archives', 'zstd'),
+      program('bzip2', 'make test archives', 'bzip2'),
+      program('modprobe', 'compare the loading order of modules with', 'kmod'),
+      program('readelf', 'compare stripped modules with', 'binutils'),
       program('setfattr', 'make test files with extended attributes', 'attr'),
       program('setfacl', 'make test files with ACLs', 'acl'),
       program('setcap', 'make test files with capabilities', {

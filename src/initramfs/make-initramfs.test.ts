@@ -13,7 +13,9 @@ import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeTree, type FileTree } from '../../test/support/file-tree.ts';
 import { kernelModule, withSignature } from '../../test/support/kernel-module.ts';
+import { Contents } from './contents.ts';
 import { makeInitramfs, type InitramfsReport, type InitramfsRequest } from './make-initramfs.ts';
+import { parseModuleSelection } from './module-selection.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'imgboot-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -294,6 +296,20 @@ describe('makeInitramfs', () => {
       `.other.img.${dead}.imgboot-aside`,
       'initrd.img',
     ]);
+  });
+
+  it('reads sets and single modules from one list, and refuses an empty one', () => {
+    const contents = new Contents(path.join(root, '../hooks'));
+    expect(parseModuleSelection('universal,nbd,stripped', contents)).toEqual({
+      sets: ['universal', 'stripped'],
+      names: ['nbd'],
+    });
+    expect(() => parseModuleSelection(',', contents)).toThrow(
+      expect.objectContaining({
+        code: 'IMGBOOT_USAGE',
+        hint: 'choose stripped, universal, or names of modules',
+      }),
+    );
   });
 
   it('says how to get an output directory that is missing', async () => {

@@ -9,9 +9,14 @@ export interface ModuleSelection {
   names: readonly string[];
 }
 
-/** Reads `universal`, `virtio`, `virtio,nbd,9p`. */
+/** Reads `universal`, `virtio`, `virtio,nbd,9p`. @throws IMGBOOT_USAGE where it names nothing */
 export function parseModuleSelection(text: string, contents: Contents): ModuleSelection {
   const words = text.split(',').filter((word) => word !== '');
+  if (words.length === 0) {
+    throw new ImgbootError('IMGBOOT_USAGE', 'no modules are named', {
+      hint: `choose ${contents.moduleSetNames.join(', ')}, or names of modules`,
+    });
+  }
   const sets = new Set(contents.moduleSetNames);
   return { sets: words.filter((word) => sets.has(word)), names: words.filter((word) => !sets.has(word)) };
 }

@@ -73,6 +73,9 @@ function readWholeFile(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new ImgbootError('IMGBOOT_CANNOT_READ', `cannot read ${path}: ${errorMessage(cause)}`, { cause });
+    throw new ImgbootError('IMGBOOT_CANNOT_READ', `cannot read ${path}: ${errorMessage(cause)}`, {
+      cause,
+      hint: 'give the file of an initramfs, such as /boot/initrd.img',
+    });
   }
 }

@@ -10,7 +10,8 @@
 #   host_warn TEXT        says what is wrong, but no reason to stop
 #   host_die TEXT         says why the boot stops, on every console, and acts as the command line has it; no return
 #   host_break POINT      a shell, where rd.break asked for one
-# and sets imgboot_lib to the directory of these files, and imgboot_run to /run/imgboot, which it has made.
+# and sets imgboot_lib to the directory of these files, imgboot_run to /run/imgboot, which it has made, and imgboot_work
+# to a directory for mounts, which need not be there.
 
 for imgboot_part in text cmdline device store writable toplayer report shutdown; do
   # shellcheck source=/dev/null
@@ -60,13 +61,13 @@ imgboot_boot() {
 
 # $1: the new root
 imgboot_boot_image() {
-  mkdir -p /imgboot/disk /imgboot/merge /imgboot/ram
+  mkdir -p "$imgboot_work/disk" "$imgboot_work/merge" "$imgboot_work/ram"
   case ${imgboot_writable:-ephemeral} in
     ram*) imgboot_read_options "${imgboot_rootflags:+$imgboot_rootflags,}ro" ;;
     *) imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw" ;;
   esac
-  imgboot_mount_device "$imgboot_reply" /imgboot/disk 'the root file system' rootflags
-  imgboot_find_store /imgboot/disk
+  imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
+  imgboot_find_store "$imgboot_work/disk"
   imgboot_find_image "$imgboot_image"
   if [ -n "$imgboot_top" ]; then
     imgboot_step 'top layer'
@@ -80,7 +81,7 @@ imgboot_boot_image() {
   imgboot_close_toplayer
   imgboot_show_store "$1"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
-  imgboot_try 'closing the root file system' umount /imgboot/disk
+  imgboot_try 'closing the root file system' umount "$imgboot_work/disk"
 }
 
 # An image has no machine ID (machine-id(5)), and to systemd that means a first boot, which stops and asks for the

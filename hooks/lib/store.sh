@@ -129,7 +129,7 @@ imgboot_find_image() {
 # $1: reference
 imgboot_check_reference() {
   case $1 in
-    '' | *[!A-Za-z0-9._/:@-]* | /* | */ | *//* | [:@]*)
+    '' | *[!A-Za-z0-9._/:@-]* | [!A-Za-z0-9]* | */ | */[!A-Za-z0-9]*)
       imgboot_fail "imgboot.image=$1 on the kernel command line" 'is no image reference' \
         'write [REGISTRY/]NAME[:TAG], in letters, digits and . _ - / : @'
       ;;

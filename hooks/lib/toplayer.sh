@@ -18,9 +18,9 @@ imgboot_open_toplayer() {
   local root_device="$imgboot_device" root_fstype="$imgboot_fstype" root_members="$imgboot_members" mounted
   imgboot_wait_device "$imgboot_top" toplayer "$imgboot_topfstype"
   if [ "$imgboot_device" = "$root_device" ] && imgboot_shares_root_mount; then
-    mounted=/imgboot/disk
+    mounted="$imgboot_work/disk"
   else
-    mounted=/imgboot/top
+    mounted="$imgboot_work/top"
     mkdir -p "$mounted"
     imgboot_read_options "${imgboot_topflags:+$imgboot_topflags,}ro,nodev,nosuid,noexec"
     imgboot_mount_device "$imgboot_reply" "$mounted" 'the top layer' toplayerflags
@@ -97,7 +97,7 @@ imgboot_apply_toplayer() {
   tools=.imgboot-$tools
   busybox=/$tools/busybox
   imgboot_try 'opening the new root' mkdir -m 0700 "$1/$tools"
-  imgboot_try 'opening the new root' mount --bind /imgboot/tools "$1/$tools"
+  imgboot_try 'opening the new root' mount --bind "$imgboot_work/tools" "$1/$tools"
   imgboot_try 'opening the new root' mount -o remount,bind,ro none "$1/$tools"
 
   imgboot_make_way "$1" "$busybox"
@@ -131,16 +131,16 @@ imgboot_apply_toplayer() {
 # the image there.
 imgboot_gather_tools() {
   local path
-  [ ! -d /imgboot/tools ] || return 0
-  mkdir -p /imgboot/tools
+  [ ! -d "$imgboot_work/tools" ] || return 0
+  mkdir -p "$imgboot_work/tools"
   imgboot_libraries_of /usr/bin/tar > "$imgboot_run/libraries"
   {
     printf '%s\n' "$(readlink -f /bin/busybox)" /usr/bin/tar
     cat "$imgboot_run/libraries"
   } | while read -r path; do
     case $path in
-      */ld-*) cp -L "$path" /imgboot/tools/loader ;;
-      *) cp -L "$path" /imgboot/tools/ ;;
+      */ld-*) cp -L "$path" "$imgboot_work/tools/loader" ;;
+      *) cp -L "$path" "$imgboot_work/tools/" ;;
     esac
   done
 }
@@ -281,6 +281,8 @@ imgboot_lines_of() {
 imgboot_judge_apply_error() {
   local line
   while IFS= read -r line; do
+    # The program's name is of no use to anybody.
+    line=${line#/.imgboot-*/tar: }
     case $imgboot_writable_got,$line in
       ram,*"Cannot set 'user."*) imgboot_lost_attributes=${imgboot_lost_attributes:-$line} ;;
       *) imgboot_fail 'applying the top layer' "$line" 'check that the file system has room, and the top layer' ;;

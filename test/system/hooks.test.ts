@@ -37,7 +37,7 @@ describe.each(Object.entries(shells))('the hooks library under %s', (_, shell) =
     script: string,
     ...args: string[]
   ): Promise<{ stdout: string; stderr: string; exitCode: number }> {
-    const text = `set -u; imgboot_run=.; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${script}`;
+    const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${script}`;
     const { stdout, stderr, exitCode } = await execa(
       shell[0]!,
       [...shell.slice(1), '-c', text, 'sh', library, ...args],
@@ -379,9 +379,10 @@ describe('the scripts of the hooks', () => {
       'report',
       'shutdown',
     ];
-    await execa('shellcheck', [
+    const { exitCode, stdout } = await execa('shellcheck', [
       ...files.map((name) => path.join(library, `${name}.sh`)),
       ...['lib/clean', 'lib/shutdown', 'own/init'].map((name) => path.join(repository, 'hooks', name)),
     ]);
+    expect([exitCode, stdout]).toEqual([0, '']);
   });
 });

@@ -1,6 +1,8 @@
 import {
+  chmodSync,
   closeSync,
-  ftruncateSync,
+  fchmodSync,
+  fchownSync,
   lchownSync,
   linkSync,
   lstatSync,
@@ -8,33 +10,28 @@ import {
   openSync,
   readdirSync,
   realpathSync,
-  fchmodSync,
-  fchownSync,
-  chmodSync,
   symlinkSync,
-  writeSync,
-  type BigIntStats,
 } from 'node:fs';
 import { ImgbootError, errnoOf } from '../errors.ts';
-import { copyContent, makeNode, setTimes, setXattr, type TimeSpec } from '../system/libc.ts';
+import { makeNode, setFileTimes, setTimes, type TimeSpec } from '../system/libc.ts';
 import { removeTree } from '../system/remove-tree.ts';
-import { ignoredXattr } from './ignored-xattrs.ts';
+import { clearXattrs, setXattrs } from './attributes.ts';
+import { ContentWriter } from './content-writer.ts';
+import { LateAttributes } from './late-attributes.ts';
 import { splitPath, type CleanPath } from './path.ts';
 import type { TarEntry, TarHandler } from './tar-entry.ts';
 import { classifyName, type WhiteoutName } from './whiteout.ts';
-
-/** A run of zeros at least this long becomes a hole. */
-const HOLE_BYTES = 64 << 10;
-const zeros = Buffer.alloc(HOLE_BYTES);
 
 /** linux/stat.h */
 const S_IFIFO = 0o010000;
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
+const S_ISUID_ISGID_ISVTX = 0o7000;
 
 /**
  * Applies one layer tar to the root directory `/` of this process, which must be the merged view of the layer's
- * parents, entered with chroot(2): the kernel then keeps every name, link and symlink inside it. Synchronous.
+ * parents, entered with chroot(2): the kernel then keeps every name, link and symlink inside it. Synchronous; the
+ * process's umask must be 0 (enter-root.ts).
  *
  * Deletions touch only what the parents brought: an entry of this layer survives a whiteout of its own layer,
  * whatever their order. Directories that the layer does not name keep their times.
@@ -43,16 +40,15 @@ const S_IFBLK = 0o060000;
 export class LayerApplier implements TarHandler {
   /** Canonical paths that this layer made or replaced. */
   readonly #own = new Set<string>();
-  /** Times that directories shall have once nothing is added to them any more, by canonical path. */
-  readonly #directoryTimes = new Map<string, TimeSpec>();
+  readonly #late = new LateAttributes();
   /** A directory as the layer writes it -> its canonical path. */
   readonly #canonical = new Map<string, string>([['', '']]);
-  #file: { fd: number; path: string; entry: TarEntry; end: number } | undefined;
+  #file: { fd: number; path: string; entry: TarEntry; content: ContentWriter } | undefined;
 
   entry(entry: TarEntry): void {
     const path = splitPath(entry.path);
     if (path.name === '') {
-      if (entry.type === 'directory') this.#setMetadata('/', entry);
+      if (entry.type === 'directory') this.#describeDirectory('', entry);
       return;
     }
     const name = classifyName(path.name, entry.path);
@@ -62,44 +58,34 @@ export class LayerApplier implements TarHandler {
   }
 
   data(chunk: Buffer, offset: number): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + HOLE_BYTES);
-      // Only whole, aligned blocks: what is shorter costs no disk either way.
-      const hole = piece.length === HOLE_BYTES && piece.equals(zeros);
-      const length = hole ? HOLE_BYTES : dataLength(chunk, at);
-      if (!hole) writeFully(file.fd, chunk.subarray(at, at + length), offset + at);
-      at += length;
-      file.end = hole ? file.end : Math.max(file.end, offset + at);
-    }
+    this.#file?.content.write(chunk, offset);
   }
 
   /** The whole content of the last entry, from the start of an open file: shared where the file system can. */
   content(fd: number): void {
-    if (this.#file === undefined) return;
-    copyContent(fd, this.#file.fd);
-    this.#file.end = this.#file.entry.size;
+    this.#file?.content.copyFrom(fd);
   }
 
   endEntry(): void {
     const file = this.#file;
     if (file === undefined) return;
     this.#file = undefined;
+    const { fd, entry } = file;
     try {
-      if (file.end < file.entry.size) ftruncateSync(file.fd, file.entry.size);
-      fchownSync(file.fd, file.entry.uid, file.entry.gid);
-      fchmodSync(file.fd, file.entry.mode);
+      file.content.finish();
+      fchownSync(fd, entry.uid, entry.gid);
+      // A change of the owner takes them away.
+      if ((entry.mode & S_ISUID_ISGID_ISVTX) !== 0) fchmodSync(fd, entry.mode);
+      if (entry.xattrs.size > 0) setXattrs(bytes(file.path), entry.xattrs);
+      setFileTimes(fd, entry.mtime);
     } finally {
-      closeSync(file.fd);
+      closeSync(fd);
     }
-    this.#setXattrs(file.path, file.entry);
-    setTimes(bytes(file.path), file.entry.mtime);
   }
 
-  /** Call once after the last entry: gives the directories their times. */
+  /** Call once after the last entry: gives the directories what acts on the things put into them. */
   finish(): void {
-    for (const [path, time] of this.#directoryTimes) setTimes(bytes(path === '' ? '/' : path), time);
+    this.#late.apply();
   }
 
   #create(entry: TarEntry, { parent, name }: CleanPath): void {
@@ -111,7 +97,8 @@ export class LayerApplier implements TarHandler {
         break;
       case 'file':
         this.#replace(path, () => {
-          this.#file = { fd: openSync(bytes(path), 'wx', 0o600), path, entry, end: 0 };
+          const fd = openSync(bytes(path), 'wx', entry.mode & 0o777);
+          this.#file = { fd, path, entry, content: new ContentWriter(fd, entry.size) };
         });
         break;
       case 'hardlink':
@@ -119,11 +106,11 @@ export class LayerApplier implements TarHandler {
         break;
       case 'symlink':
         this.#replace(path, () => symlinkSync(bytes(entry.linkTarget), bytes(path)));
-        this.#setMetadata(path, entry);
+        describe(path, entry);
         break;
       default:
         this.#replace(path, () => makeSpecial(path, entry));
-        this.#setMetadata(path, entry);
+        describe(path, entry);
     }
     this.#own.add(path);
   }
@@ -138,25 +125,32 @@ export class LayerApplier implements TarHandler {
         mkdirSync(bytes(path), 0o700);
       }
     }
-    this.#setMetadata(path, entry);
+    this.#describeDirectory(path, entry);
+  }
+
+  /** A directory that is there already gets the entry's attributes and keeps none of its own. */
+  #describeDirectory(path: string, entry: TarEntry): void {
+    const place = bytes(path === '' ? '/' : path);
+    clearXattrs(place);
+    lchownSync(place, entry.uid, entry.gid);
+    chmodSync(place, entry.mode);
+    setXattrs(place, this.#late.describe(path, entry));
   }
 
   #hardLink(path: string, entry: TarEntry): void {
     const target = splitPath(entry.linkTarget);
-    const source = `${this.#resolve(target.parent)}/${target.name}`;
-    if (source === path) return;
     try {
-      this.#replace(path, () => linkSync(bytes(source), bytes(path)));
+      const source = `${this.#resolve(target.parent)}/${target.name}`;
+      if (source !== path) this.#replace(path, () => linkSync(bytes(source), bytes(path)));
     } catch (cause) {
-      if (errnoOf(cause) !== 'ENOENT' && errnoOf(cause) !== 'EPERM') throw cause;
+      const errno = errnoOf(cause) ?? '';
+      if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EPERM'].includes(errno)) throw cause;
       throw new ImgbootError(
         'IMGBOOT_BAD_LAYER',
         `the layer has a hard link ${show(entry.path)} to ${show(entry.linkTarget)}, which is not a file of the image`,
         { cause },
       );
     }
-    // In an overlay the link copies its file up: it is this layer's from now on.
-    this.#claim(source);
   }
 
   /** Makes something at a path, in the place of whatever is there. */
@@ -179,9 +173,11 @@ export class LayerApplier implements TarHandler {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return;
       throw error;
     }
-    this.#keepTimes(directory);
     if (whiteout.kind === 'opaque') this.#removeInherited(directory);
-    else this.#removeUnlessOwn(`${directory}/${whiteout.name}`);
+    else {
+      this.#late.keep(directory);
+      this.#removeUnlessOwn(`${directory}/${whiteout.name}`);
+    }
   }
 
   #removeUnlessOwn(path: string): void {
@@ -191,6 +187,7 @@ export class LayerApplier implements TarHandler {
   }
 
   #removeInherited(directory: string): void {
+    this.#late.keep(directory);
     for (const name of readdirSync(bytes(`${directory}/`), 'latin1'))
       this.#removeUnlessOwn(`${directory}/${name}`);
   }
@@ -201,30 +198,27 @@ export class LayerApplier implements TarHandler {
     try {
       directory = this.#resolve(parent);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw this.#badParent(parent, error);
-      const { parent: grandparent, name } = splitPath(parent);
-      directory = `${this.#enter(grandparent, time)}/${name}`;
-      try {
-        mkdirSync(bytes(directory), 0o755);
-      } catch (cause) {
-        throw this.#badParent(parent, cause);
-      }
-      this.#directoryTimes.set(directory, time);
-      this.#canonical.set(parent, directory);
+      if (errnoOf(error) !== 'ENOENT') throw badParent(parent, error);
+      directory = this.#makeParent(parent, time);
     }
     this.#claim(directory);
-    this.#keepTimes(directory);
+    this.#late.keep(directory);
     return directory;
   }
 
-  #badParent(parent: string, cause: unknown): unknown {
-    const errno = errnoOf(cause);
-    if (errno !== 'ENOTDIR' && errno !== 'ELOOP' && errno !== 'EEXIST') return cause;
-    return new ImgbootError(
-      'IMGBOOT_BAD_LAYER',
-      `the layer puts a file into ${show(parent)}, which is not a directory of the image`,
-      { cause },
-    );
+  /** A directory that the layer uses and does not describe: as mkdir makes it, with the time of the first thing in it. */
+  #makeParent(parent: string, time: TimeSpec): string {
+    const { parent: grandparent, name } = splitPath(parent);
+    const above = this.#enter(grandparent, time);
+    const directory = `${above}/${name}`;
+    try {
+      mkdirSync(bytes(directory), 0o755);
+    } catch (cause) {
+      throw badParent(parent, cause);
+    }
+    this.#late.inherit(directory, { above, time });
+    this.#canonical.set(parent, directory);
+    return directory;
   }
 
   /** Follows symlinks, as the kernel does inside the root. */
@@ -237,14 +231,6 @@ export class LayerApplier implements TarHandler {
       throw Object.assign(new Error(`not a directory: ${show(parent)}`), { code: 'ENOTDIR' });
     this.#canonical.set(parent, canonical);
     return canonical;
-  }
-
-  #keepTimes(directory: string): void {
-    if (this.#directoryTimes.has(directory)) return;
-    this.#directoryTimes.set(
-      directory,
-      modifiedAt(lstatSync(bytes(directory === '' ? '/' : directory), { bigint: true })),
-    );
   }
 
   /** This layer needs the path, and so the directories above it. */
@@ -262,26 +248,19 @@ export class LayerApplier implements TarHandler {
     if (stats.isDirectory() || stats.isSymbolicLink()) {
       this.#canonical.clear();
       this.#canonical.set('', '');
-      for (const kept of this.#directoryTimes.keys()) {
-        if (kept === path || kept.startsWith(`${path}/`)) this.#directoryTimes.delete(kept);
-      }
+      if (stats.isDirectory()) this.#late.forget(path);
     }
     removeTree(bytes(path));
   }
+}
 
-  #setMetadata(path: string, entry: TarEntry): void {
-    lchownSync(bytes(path), entry.uid, entry.gid);
-    if (entry.type !== 'symlink') chmodSync(bytes(path), entry.mode);
-    this.#setXattrs(path, entry);
-    if (entry.type === 'directory') this.#directoryTimes.set(path === '/' ? '' : path, entry.mtime);
-    else setTimes(bytes(path), entry.mtime);
-  }
-
-  #setXattrs(path: string, entry: TarEntry): void {
-    for (const [name, value] of entry.xattrs) {
-      if (!ignoredXattr.test(name)) setXattr(bytes(path), name, value);
-    }
-  }
+/** What a new file that is no regular one and no directory gets. */
+function describe(path: string, entry: TarEntry): void {
+  const place = bytes(path);
+  lchownSync(place, entry.uid, entry.gid);
+  if (entry.type !== 'symlink') chmodSync(place, entry.mode);
+  setXattrs(place, entry.xattrs);
+  setTimes(place, entry.mtime);
 }
 
 function makeSpecial(path: string, entry: TarEntry): void {
@@ -296,30 +275,17 @@ function makeSpecial(path: string, entry: TarEntry): void {
     );
   }
   const type = entry.type === 'fifo' ? S_IFIFO : entry.type === 'block' ? S_IFBLK : S_IFCHR;
-  try {
-    makeNode(bytes(path), type | 0o600, entry.device);
-  } catch (error) {
-    // mknod(2) says it in its own words; the caller looks for Node's.
-    throw errnoOf(error) === 'EEXIST' ? Object.assign(new Error('exists'), { code: 'EEXIST' }) : error;
-  }
+  makeNode(bytes(path), type | 0o600, entry.device);
 }
 
-/** How far data goes from `at`: up to the next block that is all zeros. */
-function dataLength(chunk: Buffer, at: number): number {
-  let end = at + HOLE_BYTES;
-  while (end + HOLE_BYTES <= chunk.length && !chunk.subarray(end, end + HOLE_BYTES).equals(zeros))
-    end += HOLE_BYTES;
-  return Math.min(end + HOLE_BYTES > chunk.length ? chunk.length : end, chunk.length) - at;
-}
-
-function writeFully(fd: number, data: Buffer, position: number): void {
-  for (let done = 0; done < data.length;)
-    done += writeSync(fd, data, done, data.length - done, position + done);
-}
-
-function modifiedAt(stats: BigIntStats): TimeSpec {
-  const nanoseconds = ((stats.mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  return { seconds: (stats.mtimeNs - nanoseconds) / 1_000_000_000n, nanoseconds: Number(nanoseconds) };
+function badParent(parent: string, cause: unknown): unknown {
+  const errno = errnoOf(cause);
+  if (errno !== 'ENOTDIR' && errno !== 'ELOOP' && errno !== 'EEXIST') return cause;
+  return new ImgbootError(
+    'IMGBOOT_BAD_LAYER',
+    `the layer puts a file into ${show(parent)}, which is not a directory of the image`,
+    { cause },
+  );
 }
 
 /** The bytes of a byte string, as the kernel takes names. */

@@ -1,15 +1,12 @@
-import { createHash, type Hash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 import type { DiffId, Digest } from '../image/digest.ts';
 import { LayerApplier } from './applier.ts';
 import { enterRoot } from './enter-root.ts';
-import { createDecompressor, detectCompression, type Compression } from './decompress.ts';
+import { detectCompression, isLayerCompression, type Compression } from './decompress.ts';
+import type { BlobFeed } from './feed.ts';
+import type { BlobFacts } from './read-blob.ts';
 import { TarReader } from './tar-reader.ts';
-
-const READ_BYTES = 1 << 20;
 
 export interface LayerSource {
   /** The blob: a layer tar, plain or compressed. */
@@ -19,12 +16,8 @@ export interface LayerSource {
 }
 
 /** What a blob turned out to be while it was applied. */
-export interface AppliedLayer {
-  digest: Digest;
-  diffId: DiffId;
+export interface AppliedLayer extends BlobFacts {
   compression: Compression;
-  /** Bytes of the blob. */
-  sizeBytes: number;
 }
 
 /**
@@ -33,41 +26,22 @@ export interface AppliedLayer {
  * After a failure `root` holds a part of the layer and is of no use.
  * @throws IMGBOOT_DIGEST_MISMATCH, IMGBOOT_BAD_TAR, IMGBOOT_BAD_LAYER, IMGBOOT_UNKNOWN_COMPRESSION, IMGBOOT_NO_SPACE
  */
-export async function applyLayer(source: LayerSource, root: string): Promise<AppliedLayer> {
+export async function applyLayer(
+  source: LayerSource,
+  { root, feed }: { root: string; feed: BlobFeed },
+): Promise<AppliedLayer> {
   const blob = openSync(source.path, 'r');
   try {
     const compression = compressionOf(blob);
-    const decompressor = createDecompressor(compression);
     const applier = new LayerApplier();
     const reader = new TarReader(applier);
-    const blobHash = createHash('sha256');
-    const tarHash = compression === 'none' ? blobHash : createHash('sha256');
-    let sizeBytes = 0;
     using _inside = enterRoot(root);
-    await pipeline(
-      createReadStream('', { fd: blob, autoClose: false, start: 0, highWaterMark: READ_BYTES }),
-      async function* count(chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          sizeBytes += chunk.length;
-          if (compression !== 'none') blobHash.update(chunk);
-          yield chunk;
-        }
-      },
-      decompressor,
-      tarSink(reader, tarHash),
-    );
-    reader.finish();
-    const digest = blobHash.copy().digest('hex');
-    const applied = {
-      digest: `sha256:${digest}` as Digest,
-      diffId: `sha256:${compression === 'none' ? digest : tarHash.digest('hex')}` as DiffId,
-      compression,
-      sizeBytes,
-    };
+    const facts = await feed.read({ fd: blob, compression }, (bytes) => reader.write(bytes));
     if (source.expected === undefined) checkEnd(reader);
-    else checkExpected(applied, source.expected);
+    else checkExpected(facts, source.expected);
+    reader.finish();
     applier.finish();
-    return applied;
+    return { ...facts, compression };
   } catch (error) {
     throw translate(error, source);
   } finally {
@@ -78,32 +52,22 @@ export async function applyLayer(source: LayerSource, root: string): Promise<App
 function compressionOf(blob: number): Compression {
   const start = Buffer.alloc(16);
   const compression = detectCompression(start.subarray(0, readSync(blob, start, 0, start.length, 0)));
-  // Throws for one that has no decompressor here.
-  createDecompressor(compression).destroy();
-  return compression as Compression;
-}
-
-function tarSink(reader: TarReader, hash: Hash): Writable {
-  return new Writable({
-    highWaterMark: 4 * READ_BYTES,
-    write(chunk: Buffer, _encoding, done) {
-      try {
-        hash.update(chunk);
-        reader.write(chunk);
-        done();
-      } catch (error) {
-        done(error as Error);
-      }
+  if (isLayerCompression(compression)) return compression;
+  throw new ImgbootError(
+    'IMGBOOT_UNKNOWN_COMPRESSION',
+    `a layer compressed with ${compression} cannot be read`,
+    {
+      hint: 'OCI layers are plain, gzip or zstd',
     },
-  });
+  );
 }
 
-function checkExpected(applied: AppliedLayer, expected: { digest: Digest; diffId: DiffId }): void {
+function checkExpected(facts: BlobFacts, expected: { digest: Digest; diffId: DiffId }): void {
   for (const key of ['digest', 'diffId'] as const) {
-    if (applied[key] === expected[key]) continue;
+    if (facts[key] === expected[key]) continue;
     throw new ImgbootError(
       'IMGBOOT_DIGEST_MISMATCH',
-      `layer ${expected.digest} is damaged: its ${key === 'digest' ? 'digest' : 'DiffID'} should be ${expected[key]} and is ${applied[key]}`,
+      `layer ${expected.digest} is damaged: its ${key === 'digest' ? 'digest' : 'DiffID'} should be ${expected[key]} and is ${facts[key]}`,
       { hint: 'load or pull the image again; imgboot fsck finds every damaged blob' },
     );
   }

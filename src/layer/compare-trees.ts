@@ -62,7 +62,7 @@ class Comparison {
     const [a, b] = this.#stats(path);
     if (typeOf(a) !== typeOf(b)) this.#differs(path, `type ${typeOf(a)} / ${typeOf(b)}`);
     else if (a.isDirectory()) this.directory(path);
-    else {
+    else if (!(isWhiteout(a) && isWhiteout(b))) {
       this.#metadata(path);
       this.#sameLink(path, a, b);
       if (a.isSymbolicLink())
@@ -116,6 +116,11 @@ class Comparison {
 
 function at(root: string, path: string): Buffer {
   return Buffer.concat([Buffer.from(root), Buffer.from(path, 'latin1')]);
+}
+
+/** A deletion in an overlay layer; its time and owner mean nothing, and overlayfs links all of them together. */
+function isWhiteout(stats: BigIntStats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0n;
 }
 
 function typeOf(stats: BigIntStats): string {

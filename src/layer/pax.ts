@@ -8,15 +8,20 @@ export class PaxRecords {
   /** `GNU.sparse.offset` and `.numbytes` of sparse format 0.0, as they came. */
   readonly sparsePairs: number[] = [];
 
+  /** Of all keys and values. */
+  get sizeBytes(): number {
+    return [...this.values].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  }
+
   /** @throws IMGBOOT_BAD_TAR @see pax(1), "pax Extended Header" */
   static parse(body: Buffer): PaxRecords {
     const records = new PaxRecords();
     for (let at = 0; at < body.length && body[at] !== 0;) {
       const space = body.indexOf(0x20, at);
-      const length = Number(body.toString('latin1', at, space));
+      const digits = body.toString('latin1', at, Math.max(at, space));
+      const length = Number(digits);
       if (
-        space < 0 ||
-        !Number.isInteger(length) ||
+        !/^[0-9]{1,8}$/.test(digits) ||
         length < 5 ||
         at + length > body.length ||
         body[at + length - 1] !== 0x0a
@@ -80,13 +85,16 @@ export class PaxRecords {
     for (const [key, value] of this.values) {
       if (key.startsWith('SCHILY.xattr.')) found.set(key.slice('SCHILY.xattr.'.length), value);
       else if (key.startsWith('LIBARCHIVE.xattr.')) {
-        const name = decodeURIComponent(key.slice('LIBARCHIVE.xattr.'.length));
+        const name = percentDecode(key.slice('LIBARCHIVE.xattr.'.length));
         if (!found.has(name)) found.set(name, Buffer.from(value.toString('latin1'), 'base64'));
       } else if (key === 'SCHILY.acl.access')
         found.set('system.posix_acl_access', parseAclText(value.toString('latin1')));
       else if (key === 'SCHILY.acl.default')
         found.set('system.posix_acl_default', parseAclText(value.toString('latin1')));
     }
+    // The kernel would see another name, the one before the zero byte.
+    if ([...found.keys()].some((name) => name.includes('\0')))
+      throw new ImgbootError('IMGBOOT_BAD_TAR', 'an extended attribute has a zero byte in its name');
     return found;
   }
 
@@ -96,4 +104,11 @@ export class PaxRecords {
     }
     this.values.set(key, value);
   }
+}
+
+/** Byte strings: one character a byte. */
+function percentDecode(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }

@@ -86,7 +86,7 @@ export class TarReader {
     const betweenEntries =
       this.#atHeader && this.#collected.length === 0 && this.#skip === 0 && this.#content === undefined;
     if (!this.sawEnd && !betweenEntries) {
-      throw new ImgbootError('IMGBOOT_BAD_TAR', 'the tar ends in the middle of an entry: it is cut off');
+      throw badTar('the tar ends in the middle of an entry: it is cut off');
     }
   }
 
@@ -115,7 +115,7 @@ export class TarReader {
       case 'x':
         return this.#meta(size, (body) => (this.#pending.pax = PaxRecords.parse(body)));
       case 'g':
-        return this.#meta(size, (body) => (this.#global = PaxRecords.parse(body).over(this.#global)));
+        return this.#meta(size, (body) => this.#setGlobal(body));
       case 'L':
         return this.#meta(size, (body) => (this.#pending.longName = untilNul(body)));
       case 'K':
@@ -127,15 +127,18 @@ export class TarReader {
 
   /** A header whose body describes the next entry. */
   #meta(size: number, keep: (body: Buffer) => void): void {
-    if (size > MAX_META_BYTES) {
-      throw new ImgbootError('IMGBOOT_BAD_TAR', `the tar has a header of ${size} bytes`);
-    }
+    if (size < 0 || size > MAX_META_BYTES) throw badTar(`the tar has a header of ${size} bytes`);
     const done = (body: Buffer): void => {
       keep(body.subarray(0, size));
       this.#wantHeader();
     };
     if (size === 0) done(Buffer.alloc(0));
     else this.#want(padded(size), done);
+  }
+
+  #setGlobal(body: Buffer): void {
+    this.#global = PaxRecords.parse(body).over(this.#global);
+    if (this.#global.sizeBytes > MAX_META_BYTES) throw badTar('the tar has too many global headers');
   }
 
   #entry(block: Buffer, typeFlag: string, headerSize: number): void {
@@ -150,14 +153,11 @@ export class TarReader {
       (prefix === '' ? name : `${prefix}/${name}`);
     let type = entryTypes[typeFlag];
     if (type === undefined) {
-      throw new ImgbootError(
-        'IMGBOOT_BAD_TAR',
-        `the tar has an entry of unknown type ${JSON.stringify(typeFlag)}: ${JSON.stringify(path)}`,
-      );
+      throw badTar(`the tar has an entry of unknown type ${JSON.stringify(typeFlag)}: ${show(path)}`);
     }
-    // Tars of the 1970s mark a directory by its slash alone.
-    if (type === 'file' && path.endsWith('/')) type = 'directory';
     const storedSize = type === 'file' ? (pax.number('size') ?? headerSize) : 0;
+    // Tars of the 1970s mark a directory by its slash alone.
+    if (type === 'file' && path.endsWith('/') && storedSize === 0) type = 'directory';
     const entry: TarEntry = {
       type,
       path,
@@ -166,8 +166,8 @@ export class TarReader {
           ? (pax.text('linkpath') ?? this.#pending.longLink ?? stringAt(block, 157, 100))
           : '',
       mode: numberAt(block, 100, 8) & 0o7777,
-      uid: pax.number('uid') ?? numberAt(block, 108, 8),
-      gid: pax.number('gid') ?? numberAt(block, 116, 8),
+      uid: ownerId(pax.number('uid') ?? numberAt(block, 108, 8), path),
+      gid: ownerId(pax.number('gid') ?? numberAt(block, 116, 8), path),
       mtime: pax.time('mtime') ?? { seconds: BigInt(numberAt(block, 136, 12)), nanoseconds: 0 },
       size: storedSize,
       device:
@@ -177,11 +177,9 @@ export class TarReader {
       xattrs: pax.xattrs(),
       sparse: undefined,
     };
-    if (storedSize < 0)
-      throw new ImgbootError(
-        'IMGBOOT_BAD_TAR',
-        `the tar has an entry of negative size: ${JSON.stringify(path)}`,
-      );
+    if (storedSize < 0) throw badTar(`the tar has an entry of negative size: ${show(path)}`);
+    if (path.includes('\0') || entry.linkTarget.includes('\0'))
+      throw badTar(`the tar has a name with a zero byte in it: ${show(path)}`);
     this.#pending = {};
     // Some archivers give directories and links a size, and then no content; a hard link's size is its file's.
     if (typeFlag === 'S') this.#oldSparse(block, entry, storedSize);
@@ -192,6 +190,8 @@ export class TarReader {
 
   /** Announces the entry, then streams `storedSize` bytes of content. */
   #begin(entry: TarEntry, storedSize: number, unpadded = storedSize): void {
+    const dataBytes = entry.sparse?.reduce((sum, run) => sum + run.length, 0) ?? entry.size;
+    if (dataBytes !== storedSize) throw badTar(`a sparse map does not fit its content: ${show(entry.path)}`);
     this.#handler.entry(entry);
     if (storedSize === 0) {
       this.#skip = padded(unpadded) - unpadded;
@@ -216,9 +216,7 @@ export class TarReader {
     const content = this.#content!;
     let at = from;
     while (content.missing > 0 && at < chunk.length) {
-      const run = content.runs[content.run];
-      if (run === undefined)
-        throw new ImgbootError('IMGBOOT_BAD_TAR', 'a sparse file has more data than its map says');
+      const run = content.runs[content.run]!;
       const taken = Math.min(run.length - content.inRun, content.missing, chunk.length - at);
       if (taken > 0) this.#handler.data(chunk.subarray(at, at + taken), run.offset + content.inRun);
       at += taken;
@@ -252,8 +250,7 @@ export class TarReader {
     const done = (): void => this.#begin(withRuns(entry, runs), storedSize);
     const extend = (extension: Buffer): void => {
       take(extension, 0, 21);
-      if (runs.length * 24 > MAX_META_BYTES)
-        throw new ImgbootError('IMGBOOT_BAD_TAR', 'a sparse file has too long a map');
+      if (runs.length * 24 > MAX_META_BYTES) throw badTar('a sparse file has too long a map');
       if (extension[504] === 0) done();
       else this.#want(BLOCK, extend);
     };
@@ -271,26 +268,45 @@ export class TarReader {
   /** pax 1.0: the map, in decimal lines, is the first part of the content. */
   #sparse10(entry: TarEntry, pax: PaxRecords, storedSize: number): void {
     entry.size = pax.number('GNU.sparse.realsize') ?? storedSize;
-    let text = '';
+    const map = new SparseMap();
     let mapBytes = 0;
     const take = (block: Buffer): void => {
       mapBytes += BLOCK;
-      text += block.toString('latin1');
-      const lines = text.split('\n');
-      const count = lines.length > 1 ? Number(lines[0]) : Number.NaN;
-      if (lines.length > 1 && !Number.isInteger(count))
-        throw new ImgbootError('IMGBOOT_BAD_TAR', 'a sparse map cannot be read');
-      if (lines.length - 1 >= 1 + 2 * count) {
-        this.#begin(
-          withRuns(entry, pairs(lines.slice(1, 1 + 2 * count).map(Number))),
-          storedSize - mapBytes,
-          storedSize,
-        );
-      } else if (mapBytes > MAX_META_BYTES || mapBytes >= storedSize) {
-        throw new ImgbootError('IMGBOOT_BAD_TAR', 'a sparse map has no end');
-      } else this.#want(BLOCK, take);
+      if (mapBytes > storedSize || mapBytes > MAX_META_BYTES) throw badTar('a sparse map has no end');
+      if (map.take(block)) this.#begin(withRuns(entry, map.runs), storedSize - mapBytes, storedSize);
+      else this.#want(BLOCK, take);
     };
     this.#want(BLOCK, take);
+  }
+}
+
+/** The map of pax 1.0, as its blocks come: a count, then that many pairs of offset and length, a number a line. */
+class SparseMap {
+  readonly runs: SparseRun[] = [];
+  #count: number | undefined;
+  #offset: number | undefined;
+  #unfinished = '';
+
+  /** @returns whether the map is complete; the rest of the block is padding */
+  take(block: Buffer): boolean {
+    const lines = (this.#unfinished + block.toString('latin1')).split('\n');
+    this.#unfinished = lines.pop()!;
+    for (const line of lines) {
+      this.#number(line);
+      if (this.runs.length === this.#count) return true;
+    }
+    return false;
+  }
+
+  #number(line: string): void {
+    const value = Number(line);
+    if (!/^[0-9]+$/.test(line) || !Number.isSafeInteger(value)) throw badTar('a sparse map cannot be read');
+    if (this.#count === undefined) this.#count = value;
+    else if (this.#offset === undefined) this.#offset = value;
+    else {
+      this.runs.push({ offset: this.#offset, length: value });
+      this.#offset = undefined;
+    }
   }
 }
 
@@ -327,15 +343,27 @@ function withRuns(entry: TarEntry, runs: readonly SparseRun[]): TarEntry {
       run.offset < end ||
       run.offset + run.length > entry.size
     ) {
-      throw new ImgbootError(
-        'IMGBOOT_BAD_TAR',
-        `a sparse map does not fit its file: ${JSON.stringify(entry.path)}`,
-      );
+      throw badTar(`a sparse map does not fit its file: ${show(entry.path)}`);
     }
     end = run.offset + run.length;
   }
   entry.sparse = runs.filter((run) => run.length > 0);
   return entry;
+}
+
+function badTar(message: string): ImgbootError {
+  return new ImgbootError('IMGBOOT_BAD_TAR', message);
+}
+
+/** A byte string for the user's eyes. */
+function show(path: string): string {
+  return JSON.stringify(Buffer.from(path, 'latin1').toString('utf8'));
+}
+
+/** chown(2) takes -1 for "leave it as it is": the file would be root's. */
+function ownerId(id: number, path: string): number {
+  if (id >= 0 && id < 0xffffffff) return id;
+  throw badTar(`the tar has an entry whose owner is ${id}: ${show(path)}`);
 }
 
 function padded(size: number): number {
@@ -352,10 +380,7 @@ function checkSum(block: Buffer): void {
   let sum = 8 * 0x20;
   for (let index = 0; index < BLOCK; index += 1) if (index < 148 || index >= 156) sum += block[index]!;
   if (sum !== numberAt(block, 148, 8)) {
-    throw new ImgbootError(
-      'IMGBOOT_BAD_TAR',
-      'this is not a tar, or it is damaged: a header does not match its checksum',
-    );
+    throw badTar('this is not a tar, or it is damaged: a header does not match its checksum');
   }
 }
 
@@ -376,16 +401,11 @@ function numberAt(block: Buffer, at: number, length: number): number {
     if ((first & 0x40) !== 0) value -= 0x80n;
     for (let index = 1; index < length; index += 1) value = value * 256n + BigInt(block[at + index]!);
     const number = Number(value);
-    if (!Number.isSafeInteger(number))
-      throw new ImgbootError('IMGBOOT_BAD_TAR', 'the tar has a number out of range');
+    if (!Number.isSafeInteger(number)) throw badTar('the tar has a number out of range');
     return number;
   }
   const text = stringAt(block, at, length).trim();
   if (text === '') return 0;
-  if (!/^[0-7]+$/.test(text))
-    throw new ImgbootError(
-      'IMGBOOT_BAD_TAR',
-      `the tar has a number that is not octal: ${JSON.stringify(text)}`,
-    );
+  if (!/^[0-7]+$/.test(text)) throw badTar(`the tar has a number that is not octal: ${JSON.stringify(text)}`);
   return Number.parseInt(text, 8);
 }

@@ -10,6 +10,7 @@ import {
   subvolumeUuid,
 } from '../system/btrfs.ts';
 import { removeTree } from '../system/remove-tree.ts';
+import { makePlainRoot } from './plain-root.ts';
 import type { LayerDriver, NewLayer } from './driver.ts';
 import type { LayerName } from './paths.ts';
 
@@ -34,8 +35,10 @@ export class BtrfsDriver implements LayerDriver {
   begin(layers: string, request: { newName: string; parents: readonly string[] }): NewLayer {
     const root = join(layers, request.newName);
     const parent = request.parents[0];
-    if (parent === undefined) createSubvolume(root);
-    else snapshotSubvolume(join(layers, parent), root);
+    if (parent === undefined) {
+      createSubvolume(root);
+      makePlainRoot(root);
+    } else snapshotSubvolume(join(layers, parent), root);
     return { root, seal: () => setSubvolumeReadOnly(root, true) };
   }
 

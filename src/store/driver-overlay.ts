@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { setXattr, unmount } from '../system/libc.ts';
+import { makePlainRoot } from './plain-root.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { copyRootMetadata, mountOverlay } from './overlay-mount.ts';
 import type { LayerDriver, NewLayer } from './driver.ts';
@@ -35,9 +36,12 @@ export class OverlayDriver implements LayerDriver {
 
   begin(layers: string, request: { newName: string; parents: readonly string[]; scratch: string }): NewLayer {
     const upper = join(layers, request.newName);
-    mkdirSync(upper, 0o755);
+    mkdirSync(upper);
     const parent = request.parents[0];
-    if (parent === undefined) return { root: upper, seal() {} };
+    if (parent === undefined) {
+      makePlainRoot(upper);
+      return { root: upper, seal() {} };
+    }
     copyRootMetadata(join(layers, parent), upper);
     const work = join(request.scratch, 'work');
     const merged = join(request.scratch, 'merged');

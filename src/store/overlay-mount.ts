@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, lstatSync } from 'node:fs';
 import { relative } from 'node:path';
-import { MS_RDONLY, mount, readXattrs, setXattr } from '../system/libc.ts';
+import { MS_RDONLY, modifiedAt, mount, readXattrs, setTimes, setXattr } from '../system/libc.ts';
 
 /**
  * Whatever the host's defaults are: a layer must mean the same on another kernel, so nothing that refers to
@@ -44,10 +44,11 @@ export function mountOverlay(layers: string, { target, lower, writable }: Overla
 
 /** Gives a new upper directory the root metadata of the layer below: the merged root's is the upper's. */
 export function copyRootMetadata(from: string, to: string): void {
-  const stats = lstatSync(from);
-  chownSync(to, stats.uid, stats.gid);
-  chmodSync(to, stats.mode & 0o7777);
+  const stats = lstatSync(from, { bigint: true });
+  chownSync(to, Number(stats.uid), Number(stats.gid));
+  chmodSync(to, Number(stats.mode & 0o7777n));
   for (const [name, value] of readXattrs(from)) {
     if (!name.startsWith('trusted.overlay.')) setXattr(to, name, value);
   }
+  setTimes(to, modifiedAt(stats));
 }

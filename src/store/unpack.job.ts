@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyLayer, type AppliedLayer, type LayerSource } from '../layer/apply-layer.ts';
+import { BlobFeed } from '../layer/feed.ts';
 import { syncTree } from '../system/durable.ts';
 import type { JobContext } from '../system/isolate.ts';
 import type { DriverName } from './driver.ts';
@@ -21,14 +22,14 @@ export interface UnpackJob {
 /** Leaves each layer, sealed and durable, at its `newName`. */
 export async function runJob(job: UnpackJob, { progress }: JobContext): Promise<AppliedLayer[]> {
   const driver = createDriver(job.driver);
+  await using feed = await BlobFeed.start();
   const applied: AppliedLayer[] = [];
   const parents = [...job.parents];
   for (const [index, { newName, source }] of job.steps.entries()) {
     progress({ step: `unpacking layer ${index + 1} of ${job.steps.length}` });
-    const scratch = join(job.scratch, `unpack-${index}`);
-    mkdirSync(scratch);
+    const scratch = mkdtempSync(join(job.scratch, 'unpack-'));
     const layer = driver.begin(job.layers, { newName, parents, scratch });
-    applied.push(await applyLayer(source, layer.root));
+    applied.push(await applyLayer(source, { root: layer.root, feed }));
     layer.seal();
     parents.unshift(newName);
   }

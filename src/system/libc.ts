@@ -41,6 +41,7 @@ interface Libc {
   prctl(option: number, argument: number, a: number, b: number, c: number): number;
   mknod(path: Buffer, mode: number, device: bigint): number;
   utimensat(dirfd: number, path: Buffer, times: BigInt64Array, flags: number): number;
+  futimens(fd: number, times: BigInt64Array): number;
   lsetxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
   lgetxattr(path: Buffer, name: Buffer, value: Buffer, size: number): number | bigint;
   llistxattr(path: Buffer, list: Buffer, size: number): number | bigint;
@@ -80,6 +81,7 @@ function libc(): Libc {
     ),
     mknod: bind('int mknod(void *path, uint32_t mode, uint64_t device)'),
     utimensat: bind('int utimensat(int dirfd, void *path, int64_t *times, int flags)'),
+    futimens: bind('int futimens(int fd, int64_t *times)'),
     lsetxattr: bind('int lsetxattr(void *path, void *name, void *value, size_t size, int flags)'),
     lgetxattr: bind('long lgetxattr(void *path, void *name, void *value, size_t size)'),
     llistxattr: bind('long llistxattr(void *path, void *list, size_t size)'),
@@ -181,14 +183,29 @@ export interface TimeSpec {
   nanoseconds: number;
 }
 
+/** When a file was last changed, exactly. */
+export function modifiedAt({ mtimeNs }: { mtimeNs: bigint }): TimeSpec {
+  const nanoseconds = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  return { seconds: (mtimeNs - nanoseconds) / 1_000_000_000n, nanoseconds: Number(nanoseconds) };
+}
+
 const timesBuffer = new BigInt64Array(4);
 
 /** utimensat(2) on the path itself: sets access and modification time, exact to the nanosecond. @throws SyscallError */
 export function setTimes(path: RawPath, time: TimeSpec): void {
+  if (libc().utimensat(AT_FDCWD, cString(path), timesOf(time), AT_SYMLINK_NOFOLLOW) !== 0)
+    fail('utimensat', path);
+}
+
+/** futimens(3): the same for an open file. @throws SyscallError */
+export function setFileTimes(fd: number, time: TimeSpec): void {
+  if (libc().futimens(fd, timesOf(time)) !== 0) fail('futimens');
+}
+
+function timesOf(time: TimeSpec): BigInt64Array {
   timesBuffer[0] = timesBuffer[2] = time.seconds;
   timesBuffer[1] = timesBuffer[3] = BigInt(time.nanoseconds);
-  if (libc().utimensat(AT_FDCWD, cString(path), timesBuffer, AT_SYMLINK_NOFOLLOW) !== 0)
-    fail('utimensat', path);
+  return timesBuffer;
 }
 
 /** lsetxattr(2). @throws SyscallError */
@@ -205,6 +222,17 @@ export function removeXattr(path: RawPath, name: string): void {
 
 const listBuffer = Buffer.alloc(65536);
 const valueBuffer = Buffer.alloc(65536);
+
+/** lgetxattr(2): undefined where the path has no such attribute. @throws SyscallError */
+export function readXattr(path: RawPath, name: string): Buffer | undefined {
+  const size = Number(
+    libc().lgetxattr(cString(path), cString(Buffer.from(name, 'latin1')), valueBuffer, valueBuffer.length),
+  );
+  if (size >= 0) return Buffer.from(valueBuffer.subarray(0, size));
+  const errno = loadKoffi().errno();
+  if (errno === constants.errno.ENODATA || errno === constants.errno.EOPNOTSUPP) return undefined;
+  return fail('lgetxattr', path);
+}
 
 /**
  * The extended attributes of the path itself, by name, in byte order of the names (as latin1 text).

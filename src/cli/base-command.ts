@@ -1,5 +1,6 @@
 import { Command, Flags } from '@oclif/core';
 import { ImgbootError } from '../errors.ts';
+import { explainNoSpace } from '../system/no-space.ts';
 import type { Progress } from '../system/progress.ts';
 import { exitStatusOf } from './exit-status.ts';
 import { createReporter, type Reporter } from './reporter.ts';
@@ -52,9 +53,10 @@ export abstract class ImgbootCommand extends Command {
   }
 
   /** Prints the error once, in the one form, and ends with its status. */
-  protected override async catch(error: Error): Promise<void> {
+  protected override async catch(thrown: Error): Promise<void> {
     // oclif's own exit() is an exception without words.
-    if ('oclif' in error && (error as { code?: string }).code === 'EEXIT') throw error;
+    if ('oclif' in thrown && (thrown as { code?: string }).code === 'EEXIT') throw thrown;
+    const error = explainNoSpace(thrown, 'what the command writes') as Error;
     this.#reporter?.close();
     const status = exitStatusOf(error);
     const hint = error instanceof ImgbootError ? error.hint : undefined;

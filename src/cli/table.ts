@@ -1,6 +1,6 @@
 /** Columns wide enough for their longest cell, two spaces apart. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
+  const all = [head, ...rows.map((row) => row.map(printable))];
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   return all
     .map((row) =>
@@ -10,6 +10,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Words of an image can hold anything, and a terminal obeys control characters. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
 }
 
 const sizeUnits = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
@@ -37,7 +42,7 @@ const ageUnits: readonly [name: string, seconds: number][] = [
 
 /** How long ago a moment (RFC 3339) was, in its largest unit. */
 export function age(moment: string | null, now = Date.now()): string {
-  if (moment === null) return '';
+  if (moment === null || Number.isNaN(Date.parse(moment))) return '';
   const seconds = Math.max(0, (now - Date.parse(moment)) / 1000);
   const [name, length] = ageUnits.find(([, length]) => seconds >= length) ?? ['second', 1];
   const count = Math.floor(seconds / length);

@@ -93,7 +93,7 @@ export function parseManifest(bytes: Buffer, name: string): Manifest {
   if (manifest.config === undefined || !Array.isArray(manifest.layers)) {
     throw badManifest(name, 'it has no config or no layers');
   }
-  for (const descriptor of [manifest.config, ...manifest.layers]) checkDescriptor(descriptor);
+  for (const descriptor of [manifest.config, ...manifest.layers]) checkDescriptor(descriptor, name);
   return manifest;
 }
 
@@ -101,7 +101,7 @@ export function parseManifest(bytes: Buffer, name: string): Manifest {
 export function parseIndex(bytes: Buffer, name: string): Index {
   const index = parseObject(bytes, name) as unknown as Index;
   if (!Array.isArray(index.manifests)) throw badManifest(name, 'it has no manifests');
-  for (const descriptor of index.manifests) checkDescriptor(descriptor);
+  for (const descriptor of index.manifests) checkDescriptor(descriptor, name);
   return index;
 }
 
@@ -110,6 +110,11 @@ export function parseConfig(bytes: Buffer, name: string): Config {
   const config = parseObject(bytes, name) as unknown as Config;
   if (!Array.isArray(config.rootfs?.diff_ids)) throw badManifest(name, 'it has no rootfs.diff_ids');
   for (const diffId of config.rootfs.diff_ids) parseDigest(diffId);
+  for (const key of ['architecture', 'os', 'created'] as const) {
+    if (config[key] !== undefined && typeof config[key] !== 'string')
+      throw badManifest(name, `its ${key} is no text`);
+  }
+  if (!isListOfObjects(config.history ?? [])) throw badManifest(name, 'its history is no list of steps');
   return config;
 }
 
@@ -120,11 +125,20 @@ function parseObject(bytes: Buffer, name: string): Record<string, unknown> {
   } catch (cause) {
     throw badManifest(name, 'it is not JSON', cause);
   }
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  if (isObject(value)) return value;
   throw badManifest(name, 'it is not a JSON object');
 }
 
-function checkDescriptor(descriptor: Descriptor): void {
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isListOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isObject);
+}
+
+function checkDescriptor(descriptor: Descriptor, name: string): void {
+  if (!isObject(descriptor)) throw badManifest(name, 'it has a descriptor that is no object');
   parseDigest(descriptor.digest);
   if (!Number.isSafeInteger(descriptor.size) || descriptor.size < 0) {
     throw badManifest(descriptor.digest, `its size is ${JSON.stringify(descriptor.size)}`);

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 import type { DiffId, Digest } from '../image/digest.ts';
+import { explainNoSpace } from '../system/no-space.ts';
 import { LayerApplier } from './applier.ts';
 import { enterRoot } from './enter-root.ts';
 import { detectCompression, isLayerCompression, type Compression } from './decompress.ts';
@@ -87,13 +88,9 @@ function checkEnd(reader: TarReader): void {
 
 function translate(error: unknown, source: LayerSource): unknown {
   const layer = source.expected === undefined ? 'the archive' : `layer ${source.expected.digest}`;
+  const explained = explainNoSpace(error, layer);
+  if (explained !== error) return explained;
   const errno = errnoOf(error);
-  if (errno === 'ENOSPC' || errno === 'EDQUOT') {
-    return new ImgbootError('IMGBOOT_NO_SPACE', `${layer} does not fit: ${errorMessage(error)}`, {
-      cause: error,
-      hint: 'free space on the file system of the store (imgboot prune), or choose another with --store',
-    });
-  }
   if (errno?.startsWith('Z_') || errno?.startsWith('ZSTD_') || errno === 'ERR_ZLIB_ERROR') {
     return new ImgbootError('IMGBOOT_BAD_LAYER', `${layer} is damaged or cut off: ${errorMessage(error)}`, {
       cause: error,

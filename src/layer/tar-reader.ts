@@ -376,10 +376,19 @@ function isZero(block: Buffer): boolean {
   return block[0] === 0 && block.equals(zeroBlock);
 }
 
-function checkSum(block: Buffer): void {
+/** Whether a file that begins with this block is a tar. */
+export function isTarHeader(block: Buffer): boolean {
+  return block.length >= BLOCK && !isZero(block) && /^[ 0-7]+$/.test(stringAt(block, 148, 8)) && headerSum(block) === numberAt(block, 148, 8);
+}
+
+function headerSum(block: Buffer): number {
   let sum = 8 * 0x20;
   for (let index = 0; index < BLOCK; index += 1) if (index < 148 || index >= 156) sum += block[index]!;
-  if (sum !== numberAt(block, 148, 8)) {
+  return sum;
+}
+
+function checkSum(block: Buffer): void {
+  if (headerSum(block) !== numberAt(block, 148, 8)) {
     throw badTar('this is not a tar, or it is damaged: a header does not match its checksum');
   }
 }

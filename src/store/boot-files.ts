@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { REF_NAME, type Index } from '../image/manifest.ts';
 import { encodeReference } from '../image/reference.ts';
 import type { DriverName } from './driver.ts';
-import { readImage, type Image } from './image.ts';
+import { UnreadableImage, tryReadImage, type Image } from './image.ts';
 import type { StorePaths } from './paths.ts';
 
 /**
- * What the initramfs reads of each named image, by file name. An image whose layers are not all there has no file:
- * it cannot be booted. @see docs/architecture.md 4.5
+ * What the initramfs reads of each named image, by file name. An image that is damaged, or whose layers are not all
+ * there, has no file: it cannot be booted. @see docs/architecture.md 4.5
  */
 export function bootFiles(
   store: { paths: StorePaths; driver: DriverName },
@@ -16,8 +16,9 @@ export function bootFiles(
   const files = new Map<string, string>();
   for (const descriptor of index.manifests) {
     const reference = descriptor.annotations?.[REF_NAME];
-    if (reference === undefined || !existsSync(store.paths.blob(descriptor.digest))) continue;
-    const image = readImage(store.paths, descriptor);
+    if (reference === undefined) continue;
+    const image = tryReadImage(store.paths, descriptor);
+    if (image instanceof UnreadableImage) continue;
     if (image.layers.every((layer) => existsSync(store.paths.layer(layer.name)))) {
       files.set(encodeReference(reference), bootFile(image, { reference, driver: store.driver }));
     }

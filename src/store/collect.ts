@@ -4,7 +4,7 @@ import { errnoOf } from '../errors.ts';
 import { hexOf, parseDigest, type ChainId } from '../image/digest.ts';
 import { isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
 import { BuildCache } from './build-cache.ts';
-import { readImage } from './image.ts';
+import { UnreadableImage, tryReadImage } from './image.ts';
 import { readIndex } from './index-file.ts';
 import { NEW_PREFIX, layerName, type LayerName } from './paths.ts';
 import type { Store } from './store.ts';
@@ -27,8 +27,9 @@ export function findGarbage(store: Store): Garbage {
   const used = new BuildCache(store.paths).used();
   for (const descriptor of readIndex(store.paths).manifests) {
     used.add(hexOf(descriptor.digest));
-    if (!existsSync(store.paths.blob(descriptor.digest))) continue;
-    const image = readImage(store.paths, descriptor);
+    const image = tryReadImage(store.paths, descriptor);
+    // What a damaged image needs cannot be told: loaded again, or removed, it keeps nothing from being collected.
+    if (image instanceof UnreadableImage) return { blobs: [], layers: [], blobBytes: 0 };
     used.add(hexOf(image.id));
     for (const layer of image.layers) used.add(hexOf(layer.descriptor.digest)).add(layer.name);
   }

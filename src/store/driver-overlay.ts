@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { setXattr, unmount } from '../system/libc.ts';
@@ -6,7 +7,7 @@ import { makePlainRoot } from './plain-root.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { copyRootMetadata, mountOverlay } from './overlay-mount.ts';
 import type { LayerDriver, NewLayer } from './driver.ts';
-import type { LayerName } from './paths.ts';
+import { DOOMED_PREFIX, type LayerName } from './paths.ts';
 
 /**
  * A layer is the upper directory that its tar leaves: its own files, whiteouts and opaque directories as the kernel
@@ -16,8 +17,7 @@ export class OverlayDriver implements LayerDriver {
   readonly name = 'overlay' as const;
 
   probe(directory: string): void {
-    const probe = join(directory, '.probe');
-    mkdirSync(probe, { recursive: true });
+    const probe = mkdtempSync(join(directory, '.imgboot-probe-'));
     try {
       setXattr(probe, 'trusted.overlay.opaque', Buffer.from('y'));
     } catch (cause) {
@@ -63,7 +63,7 @@ export class OverlayDriver implements LayerDriver {
   remove(path: string): void {
     if (!existsSync(path)) return;
     // A name of its own first: a layer that is half deleted must not be taken for a layer.
-    const doomed = join(path, '..', `.new-doomed-${process.pid}-${Date.now()}`);
+    const doomed = join(path, '..', `${DOOMED_PREFIX}${randomBytes(6).toString('hex')}`);
     renameSync(path, doomed);
     removeTree(doomed);
   }

@@ -22,7 +22,7 @@ export async function exportRootfs(
     );
   if (request.path === undefined) return await run(undefined);
   const path = resolve(request.path);
-  const aside = join(dirname(path), `.imgboot-${process.pid}-${basename(path)}`);
+  const aside = join(dirname(path), `.imgboot-${basename(workspace.path)}`);
   try {
     await run(aside);
     renameSync(aside, path);

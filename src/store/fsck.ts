@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorMessage } from '../errors.ts';
 import { hexOf } from '../image/digest.ts';
 import { REF_NAME, type Descriptor } from '../image/manifest.ts';
-import { compareTrees } from '../layer/compare-trees.ts';
-import { isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { bootFiles } from './boot-files.ts';
 import { findGarbage, readRecord, removeGarbage } from './collect.ts';
-import { readImage, type Image, type ImageLayer } from './image.ts';
+import type { CheckJob, CheckResult, Damage } from './check.job.ts';
+import { UnreadableImage, tryReadImage, type ImageLayer } from './image.ts';
 import { readIndex } from './index-file.ts';
 import type { Store } from './store.ts';
-import { publishLayer, runUnpack } from './unpack.ts';
+import { publishLayer } from './unpack.ts';
 import type { Workspace } from './workspace.ts';
 
 export type ProblemKind = 'blob' | 'layer' | 'boot-file' | 'garbage' | 'image';
@@ -59,8 +58,9 @@ class Check {
   readonly #repair: boolean;
   readonly #workspace: Workspace;
   readonly #options: OperationOptions;
-  readonly #goodBlobs = new Map<string, boolean>();
-  readonly #goodLayers = new Map<string, boolean>();
+  readonly #goodLayers = new Set<string>();
+  readonly #badLayers = new Set<string>();
+  #checked = 0;
 
   constructor(store: Store, context: { repair: boolean; workspace: Workspace; options: OperationOptions }) {
     this.#store = store;
@@ -75,23 +75,12 @@ class Check {
 
   async image(descriptor: Descriptor): Promise<void> {
     const name = descriptor.annotations?.[REF_NAME] ?? descriptor.digest;
-    let image: Image;
-    try {
-      image = readImage(this.#store.paths, descriptor);
-    } catch (error) {
-      this.found({ kind: 'image', subject: name, message: errorMessage(error), repaired: false });
+    const image = tryReadImage(this.#store.paths, descriptor);
+    if (image instanceof UnreadableImage) {
+      this.found({ kind: 'image', subject: name, message: image.error.message, repaired: false });
       return;
     }
-    const parents: ImageLayer[] = [];
-    for (const layer of image.layers) {
-      this.#options.signal?.throwIfAborted();
-      this.#options.progress?.({
-        step: `checking layer ${parents.length + 1} of ${image.layers.length} of ${name}`,
-      });
-      const whole = (await this.#blob(layer)) && (await this.#layer(layer, parents));
-      if (!whole) return;
-      parents.push(layer);
-    }
+    for (let from = 0; from < image.layers.length;) from = await this.#layers(image.layers, from, name);
   }
 
   garbage(): void {
@@ -102,79 +91,92 @@ class Check {
     }
   }
 
-  async #blob({ descriptor: { digest, size } }: ImageLayer): Promise<boolean> {
-    const known = this.#goodBlobs.get(digest);
-    if (known !== undefined) return known;
-    const message = await blobDamage(this.#store.paths.blob(digest), {
-      hex: hexOf(digest),
-      size,
-      signal: this.#options.signal,
-    });
-    this.#goodBlobs.set(digest, message === undefined);
-    if (message === undefined) return true;
-    const present = existsSync(this.#store.paths.blob(digest));
-    if (this.#repair && present) unlinkSync(this.#store.paths.blob(digest));
+  /** Checks layers from `from` on, in one process. @returns where to go on: past a layer that was repaired, or the end */
+  async #layers(layers: readonly ImageLayer[], from: number, image: string): Promise<number> {
+    const unknown = layers.slice(from).filter((layer) => !this.#goodLayers.has(layer.chainId));
+    const first = layers.length - unknown.length;
+    if (unknown.length === 0 || this.#badLayers.has(unknown[0]!.chainId)) return layers.length;
+    const newNames = unknown.map((_, index) => this.#workspace.newLayerName(this.#checked + index));
+    this.#checked += unknown.length;
+    const job: CheckJob = {
+      driver: this.#store.driver.name,
+      layers: this.#store.paths.layers,
+      scratch: this.#workspace.path,
+      image,
+      offset: first,
+      parents: layers
+        .slice(0, first)
+        .map((layer) => layer.name)
+        .toReversed(),
+      steps: unknown.map((layer, index) => this.#step(layer, newNames[index]!)),
+    };
+    const { good, damage } = await runIsolated<CheckJob, CheckResult>(
+      jobModule(import.meta.url, 'check.job'),
+      job,
+      this.#options,
+    );
+    for (const layer of unknown.slice(0, good)) this.#goodLayers.add(layer.chainId);
+    if (damage === undefined) return layers.length;
+    const layer = unknown[good]!;
+    if (
+      !(await this.#report(layer, { damage, newName: newNames[good]!, parent: layers[first + good - 1] }))
+    ) {
+      this.#badLayers.add(layer.chainId);
+      return layers.length;
+    }
+    this.#goodLayers.add(layer.chainId);
+    return first + good + 1;
+  }
+
+  #step(layer: ImageLayer, newName: string): CheckJob['steps'][number] {
+    const { digest } = layer.descriptor;
+    const record = readRecord(this.#store, layer.name);
+    return {
+      newName,
+      name: layer.name,
+      source: { path: this.#store.paths.blob(digest), expected: { digest, diffId: layer.diffId } },
+      uuid: record?.chainId === layer.chainId ? record.uuid : undefined,
+    };
+  }
+
+  /** @returns whether the layer is whole now */
+  async #report(
+    layer: ImageLayer,
+    { damage, newName, parent }: { damage: Damage; newName: string; parent: ImageLayer | undefined },
+  ): Promise<boolean> {
+    if (damage.kind === 'layer') {
+      this.#layerProblem(layer, { message: damage.message, newName, parent });
+      return this.#repair;
+    }
+    const { digest, size } = layer.descriptor;
+    const path = this.#store.paths.blob(digest);
+    const message = await blobDamage(path, { hex: hexOf(digest), size, signal: this.#options.signal });
+    if (message === undefined) {
+      this.found({ kind: 'layer', subject: layer.chainId, message: damage.message, repaired: false });
+      return false;
+    }
+    const deleted = this.#repair && existsSync(path);
+    if (deleted) unlinkSync(path);
     const advice = 'load or pull the image again';
     this.found({
       kind: 'blob',
       subject: digest,
-      message: `${message}; ${this.#repair && present ? `deleted, ${advice}` : advice}`,
+      message: `${message}; ${deleted ? `deleted, ${advice}` : advice}`,
       repaired: false,
     });
     return false;
   }
 
-  /** Unpacks the layer beside itself and compares. */
-  async #layer(layer: ImageLayer, parents: ImageLayer[]): Promise<boolean> {
-    const known = this.#goodLayers.get(layer.chainId);
-    if (known !== undefined) return known;
-    const newName = this.#workspace.newLayerName(this.#goodLayers.size);
-    const aside = join(this.#store.paths.layers, newName);
-    const { digest } = layer.descriptor;
-    const source = { path: this.#store.paths.blob(digest), expected: { digest, diffId: layer.diffId } };
-    let message: string | undefined;
-    try {
-      await runUnpack(this.#store, {
-        signal: this.#options.signal,
-        workspace: this.#workspace,
-        parents,
-        steps: [{ newName, source }],
-      });
-      message = this.#layerDamage(layer, aside);
-      if (message !== undefined) this.#layerProblem(layer, { message, newName, parents });
-    } catch (error) {
-      this.found({ kind: 'layer', subject: layer.chainId, message: errorMessage(error), repaired: false });
-    } finally {
-      this.#store.driver.remove(aside);
-    }
-    const good = message === undefined || this.#repair;
-    this.#goodLayers.set(layer.chainId, good);
-    return good;
-  }
-
-  #layerDamage(layer: ImageLayer, fresh: string): string | undefined {
-    const place = this.#store.paths.layer(layer.name);
-    if (!existsSync(place)) return 'it is not unpacked';
-    const record = readRecord(this.#store, layer.name);
-    if (record?.chainId !== layer.chainId) return 'its record is missing or of another layer';
-    if (record.uuid !== null && (!isSubvolume(place) || subvolumeUuid(place) !== record.uuid))
-      return 'it is not the subvolume that was made for it';
-    const [difference, ...more] = compareTrees(place, fresh);
-    if (difference === undefined) return undefined;
-    const where = Buffer.from(difference.path, 'latin1').toString();
-    return `it is not what its blob makes: ${JSON.stringify(where)}: ${difference.what}${more.length > 0 ? `, and ${more.length} more` : ''}`;
-  }
-
   #layerProblem(
     layer: ImageLayer,
-    { message, newName, parents }: { message: string; newName: string; parents: ImageLayer[] },
+    { message, newName, parent }: { message: string; newName: string; parent: ImageLayer | undefined },
   ): void {
     if (this.#repair) {
       this.#store.driver.remove(this.#store.paths.layer(layer.name));
       publishLayer(this.#store, {
         newName,
         name: layer.name,
-        record: { chainId: layer.chainId, diffId: layer.diffId, parent: parents.at(-1)?.chainId ?? null },
+        record: { chainId: layer.chainId, diffId: layer.diffId, parent: parent?.chainId ?? null },
       });
     }
     this.found({ kind: 'layer', subject: layer.chainId, message, repaired: this.#repair });

@@ -35,6 +35,31 @@ export interface Image {
   layers: ImageLayer[];
 }
 
+/** An image of the index that is damaged, and in what way. */
+export class UnreadableImage {
+  readonly descriptor: Descriptor;
+  readonly error: ImgbootError;
+
+  constructor(descriptor: Descriptor, error: ImgbootError) {
+    this.descriptor = descriptor;
+    this.error = error;
+  }
+
+  get name(): string {
+    return this.descriptor.annotations?.[REF_NAME] ?? this.descriptor.digest;
+  }
+}
+
+/** {@link readImage} where one damaged image must not keep the others from their work. */
+export function tryReadImage(paths: StorePaths, descriptor: Descriptor): Image | UnreadableImage {
+  try {
+    return readImage(paths, descriptor);
+  } catch (error) {
+    if (error instanceof ImgbootError) return new UnreadableImage(descriptor, error);
+    throw error;
+  }
+}
+
 /** @throws IMGBOOT_BLOB_MISSING, IMGBOOT_DIGEST_MISMATCH, IMGBOOT_BAD_MANIFEST */
 export function readImage(paths: StorePaths, descriptor: Descriptor): Image {
   const manifest = parseManifest(readBlob(paths, descriptor.digest), `manifest ${descriptor.digest}`);

@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  copyFileSync,
   createReadStream,
   createWriteStream,
   existsSync,
@@ -9,6 +8,7 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -108,7 +108,7 @@ async function spool(workspace: Workspace, { source, progress, signal }: ImportR
     }
     progress?.({ step: `copying ${source.path}` });
     // A pipe (<(...)) has no size to copy.
-    if (statSync(source.path).isFile()) copyFileSync(source.path, path, constants.COPYFILE_FICLONE);
+    if (statSync(source.path).isFile()) await copyFile(source.path, path, constants.COPYFILE_FICLONE);
     else await pipeline(createReadStream(source.path), createWriteStream(path, { mode: 0o600 }), { signal });
   } else {
     progress?.({ step: 'reading standard input' });

@@ -1,12 +1,11 @@
-import { createWriteStream, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { createReadStream, createWriteStream, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ImgbootError } from '../errors.ts';
+import { CommandFailed, ImgbootError, errnoOf } from '../errors.ts';
 import { REF_NAME, parseIndex, type Descriptor } from '../image/manifest.ts';
 import { storedName } from '../image/reference.ts';
 import type { ImageName } from '../image/transport.ts';
-import { CommandFailed } from '../errors.ts';
 import { runCommand } from '../system/exec.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { Image } from './image.ts';
@@ -19,6 +18,9 @@ export interface LoadRequest extends OperationOptions {
   /** The name for an image that the archive gives none. */
   reference?: string | undefined;
 }
+
+/** The archive's name in the workspace; commands run there, because a store's path may hold a colon. */
+const ARCHIVE = 'archive';
 
 /** One image of an archive. */
 interface Member {
@@ -34,24 +36,9 @@ interface Member {
 export async function loadArchive(store: Store, request: LoadRequest): Promise<Image[]> {
   await using workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
-  const archive = join(workspace.path, 'archive');
-  if (request.source.kind === 'stream') {
-    request.progress?.({ step: 'reading standard input' });
-    await pipeline(request.source.stream, createWriteStream(archive, { mode: 0o600 }), {
-      signal: request.signal,
-    });
-  } else {
-    if (statSync(request.source.path, { throwIfNoEntry: false }) === undefined) {
-      throw new ImgbootError(
-        'IMGBOOT_NO_SUCH_FILE',
-        `cannot load ${request.source.path}: there is no such file`,
-      );
-    }
-    // skopeo's names end at a colon; this one has none.
-    symlinkSync(resolve(request.source.path), archive);
-  }
+  await bring(join(workspace.path, ARCHIVE), request);
   const loaded: Image[] = [];
-  for (const member of await members(archive, request)) {
+  for (const member of await members(workspace.path, request)) {
     const names =
       member.references.length > 0
         ? member.references
@@ -73,17 +60,31 @@ export async function loadArchive(store: Store, request: LoadRequest): Promise<I
   return loaded;
 }
 
-async function members(archive: string, { signal }: LoadRequest): Promise<Member[]> {
-  if (statSync(archive).isDirectory())
-    return layoutMembers(
-      parseIndex(readFileSync(join(archive, 'index.json')), 'index.json').manifests,
-      `oci:${archive}`,
-    );
-  const manifest = await readMember(archive, 'manifest.json', signal);
-  if (manifest !== undefined) return dockerMembers(manifest, archive);
-  const index = await readMember(archive, 'index.json', signal);
+/** Puts the archive, or a link to it, where its name has no character that means something to skopeo or tar. */
+async function bring(place: string, { source, progress, signal }: LoadRequest): Promise<void> {
+  if (source.kind === 'path') {
+    const stats = statSync(source.path, { throwIfNoEntry: false });
+    if (stats === undefined) {
+      throw new ImgbootError('IMGBOOT_NO_SUCH_FILE', `cannot load ${source.path}: there is no such file`, {
+        hint: 'give an archive of docker save, podman save or skopeo, or the directory of an OCI layout',
+      });
+    }
+    if (stats.isFile() || stats.isDirectory()) return symlinkSync(resolve(source.path), place);
+  }
+  // A pipe can be read once, and is read more often than that.
+  const stream = source.kind === 'stream' ? source.stream : createReadStream(source.path);
+  progress?.({ step: source.kind === 'stream' ? 'reading standard input' : `reading ${source.path}` });
+  await pipeline(stream, createWriteStream(place, { mode: 0o600 }), { signal });
+}
+
+async function members(directory: string, { signal }: LoadRequest): Promise<Member[]> {
+  const archive = join(directory, ARCHIVE);
+  if (statSync(archive).isDirectory()) return layoutMembers(readLayoutIndex(archive), `oci:${ARCHIVE}`);
+  const manifest = await readMember(directory, 'manifest.json', signal);
+  if (manifest !== undefined) return dockerMembers(manifest);
+  const index = await readMember(directory, 'index.json', signal);
   if (index !== undefined)
-    return layoutMembers(parseIndex(Buffer.from(index), 'index.json').manifests, `oci-archive:${archive}`);
+    return layoutMembers(parseIndex(Buffer.from(index), 'index.json').manifests, `oci-archive:${ARCHIVE}`);
   throw new ImgbootError(
     'IMGBOOT_BAD_ARCHIVE',
     'this is no image archive: it has neither manifest.json nor index.json',
@@ -94,12 +95,33 @@ async function members(archive: string, { signal }: LoadRequest): Promise<Member
 }
 
 /** @see image-spec 1.2 of Moby, "Combined Image JSON + Filesystem Changeset Format" */
-function dockerMembers(manifest: string, archive: string): Member[] {
-  const entries = JSON.parse(manifest) as { RepoTags?: string[] | null }[];
-  return entries.map((entry, index) => ({
-    from: `docker-archive:${archive}:@${index}`,
-    references: entry.RepoTags ?? [],
+function dockerMembers(manifest: string): Member[] {
+  return parseList(manifest).map((entry, index) => ({
+    from: `docker-archive:${ARCHIVE}:@${index}`,
+    references: Array.isArray(entry?.RepoTags) ? entry.RepoTags.map(String) : [],
   }));
+}
+
+function parseList(manifest: string): ({ RepoTags?: unknown } | null)[] {
+  try {
+    const entries = JSON.parse(manifest) as unknown;
+    if (Array.isArray(entries)) return entries as ({ RepoTags?: unknown } | null)[];
+  } catch (cause) {
+    throw new ImgbootError('IMGBOOT_BAD_ARCHIVE', 'manifest.json of the archive is not JSON', { cause });
+  }
+  throw new ImgbootError('IMGBOOT_BAD_ARCHIVE', 'manifest.json of the archive is not a list of images');
+}
+
+function readLayoutIndex(directory: string): Descriptor[] {
+  try {
+    return parseIndex(readFileSync(join(directory, 'index.json')), 'index.json').manifests;
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+    throw new ImgbootError('IMGBOOT_BAD_ARCHIVE', 'the directory is no OCI layout: it has no index.json', {
+      cause,
+      hint: 'a directory with a root file system is brought in with imgboot import',
+    });
+  }
 }
 
 function layoutMembers(
@@ -114,15 +136,15 @@ function layoutMembers(
 
 /** A small file of an archive, which may be compressed; undefined when it is not there. */
 async function readMember(
-  archive: string,
+  directory: string,
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   try {
     const { stdout } = await runCommand(
       'tar',
-      ['--extract', '--to-stdout', '--occurrence=1', '--file', archive, name],
-      { signal },
+      ['--extract', '--to-stdout', '--occurrence=1', '--file', ARCHIVE, name],
+      { cwd: directory, signal },
     );
     return stdout;
   } catch (error) {

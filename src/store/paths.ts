@@ -8,6 +8,9 @@ const LAYER_NAME_DIGITS = 16;
 /** Half-made layers lie beside their final place, because a read-only subvolume cannot change its directory. */
 export const NEW_PREFIX = '.new-';
 
+/** Layers on their way out, where their going takes time. */
+export const DOOMED_PREFIX = `${NEW_PREFIX}doomed-`;
+
 /** Where things lie in a store. @see docs/architecture.md 4.1 */
 export class StorePaths {
   readonly root: string;

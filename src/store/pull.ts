@@ -38,7 +38,7 @@ export async function pullImage(store: Store, request: PullRequest): Promise<Ima
 
 /**
  * Copies an image into a layout of the workspace (several skopeos in one layout lose tags), unpacks its layers and
- * moves its blobs into the store. The caller holds the content lock and names the result.
+ * moves its blobs into the store. Relative paths in `from` are from the workspace. The caller holds the content lock and names the result.
  */
 export async function fetchImage(
   store: Store,
@@ -49,7 +49,7 @@ export async function fetchImage(
   // The layout has the store's own shape, so that the same code reads both.
   const fetched = new StorePaths(join(workspace.path, 'fetched'));
   mkdirSync(fetched.root, { recursive: true });
-  await copyImage({ ...request, to: 'oci:oci:image', cwd: fetched.root, remote: 'from', signal });
+  await copyImage({ ...request, to: 'oci:fetched/oci:image', cwd: workspace.path, remote: 'from', signal });
   const descriptor = parseIndex(readFileSync(fetched.index), fetched.index).manifests[0]!;
   return adoptImage(store, { descriptor, from: fetched, workspace, progress, signal });
 }

@@ -1,5 +1,5 @@
-import { renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { copyImage, type ImageName, type RegistryOptions } from '../image/transport.ts';
 import type { OperationOptions } from '../system/progress.ts';
@@ -32,14 +32,17 @@ export async function saveImage(
   request: OperationOptions & { reference: string; path: string; format: ArchiveFormat },
 ): Promise<void> {
   const path = resolve(request.path);
-  const aside = join(dirname(path), `.imgboot-${process.pid}-${basename(path).replaceAll(':', '_')}`);
-  if (aside.includes(':'))
-    throw new ImgbootError('IMGBOOT_USAGE', `cannot save to ${path}: skopeo takes no path with a colon`);
   const name = store.image(request.reference).reference ?? '';
+  await using workspace = await store.workspace();
+  // skopeo's paths end at a colon: it gets one through the workspace, which has none.
+  const directory = join(workspace.path, 'out');
+  symlinkSync(dirname(path), directory);
+  const aside = `.imgboot-${basename(workspace.path)}`;
   try {
-    await pushImage(store, { ...request, to: `${request.format}:${aside}:${name}` });
-    renameSync(aside, path);
+    const to = `${request.format}:${join(relative(store.paths.root, directory), aside)}:${name}` as const;
+    await pushImage(store, { ...request, to });
+    renameSync(join(directory, aside), path);
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(join(directory, aside), { force: true });
   }
 }

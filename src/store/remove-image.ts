@@ -23,14 +23,13 @@ export async function removeImages(
   const untagged = new Set<string>();
   const digests = new Set<string>();
   for (const name of names) {
-    const image = store.image(name);
-    const isId = /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) && image.id.includes(name.replace('sha256:', ''));
-    digests.add(image.descriptor.digest);
-    if (!isId) {
-      untagged.add(image.reference!);
+    const found = store.find(name);
+    digests.add(found.descriptor.digest);
+    if (found.by === 'name') {
+      untagged.add(found.descriptor.annotations![REF_NAME]!);
       continue;
     }
-    const all = store.names(image);
+    const all = store.names(found);
     if (all.length > 1 && !force) {
       throw new ImgbootError('IMGBOOT_SEVERAL_NAMES', `image ${name} has several names: ${all.join(', ')}`, {
         hint: 'remove them by name, or all with --force',

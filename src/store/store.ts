@@ -1,24 +1,18 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { ImgbootError, errnoOf } from '../errors.ts';
-import { INDEX_TYPE, REF_NAME, type Descriptor } from '../image/manifest.ts';
+import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { lookupNames, parseReference, storedName } from '../image/reference.ts';
-import { createSubvolume } from '../system/btrfs.ts';
-import { replaceFile } from '../system/durable.ts';
 import { FileLock, type LockMode } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { BTRFS_SUPER_MAGIC } from './driver-btrfs.ts';
 import { driverNames, type DriverName, type LayerDriver } from './driver.ts';
 import { createDriver } from './drivers.ts';
 import { findGarbage, removeGarbage } from './collect.ts';
-import { readImage, type Image } from './image.ts';
+import { UnreadableImage, readImage, tryReadImage, type Image } from './image.ts';
+import { STORE_VERSION, createStore } from './create-store.ts';
 import { readIndex, updateIndex, writeBootFiles } from './index-file.ts';
 import { StorePaths } from './paths.ts';
 import { Workspace } from './workspace.ts';
-
-const STORE_VERSION = 1;
-/** Old setuid programs and shadow files lie in a store. */
-const STORE_MODE = 0o700;
 
 /** Where images and their unpacked layers live. Reading takes no lock and writes nothing. */
 export class Store {
@@ -32,7 +26,8 @@ export class Store {
 
   /** Opens a store that exists. @throws IMGBOOT_NO_STORE */
   static open(path: string): Store {
-    const paths = new StorePaths(path);
+    // Programs that we start have another working directory.
+    const paths = new StorePaths(resolve(path));
     let settings: { version?: unknown; driver?: unknown };
     try {
       settings = JSON.parse(readFileSync(paths.settings, 'utf8')) as typeof settings;
@@ -57,7 +52,7 @@ export class Store {
    * @param driver refused when the store has the other one; chosen by the file system when undefined
    */
   static openOrCreate(path: string, driver: DriverName | undefined): Store {
-    if (!existsSync(join(path, 'store.json'))) create(path, driver);
+    if (!existsSync(join(path, 'store.json'))) createStore(resolve(path), driver);
     const store = Store.open(path);
     if (driver !== undefined && driver !== store.driver.name) {
       throw new ImgbootError(
@@ -71,9 +66,14 @@ export class Store {
     return store;
   }
 
-  /** Every image, by name; those without a name last. */
-  images(): Image[] {
-    const images = readIndex(this.paths).manifests.map((descriptor) => readImage(this.paths, descriptor));
+  /** Every image that can be read, by name; those without a name last. */
+  images(onUnreadable: (unreadable: UnreadableImage) => void = () => {}): Image[] {
+    const images = readIndex(this.paths).manifests.flatMap((descriptor) => {
+      const image = tryReadImage(this.paths, descriptor);
+      if (!(image instanceof UnreadableImage)) return image;
+      onUnreadable(image);
+      return [];
+    });
     return images.sort((a, b) => Number(a.reference === undefined) - Number(b.reference === undefined));
   }
 
@@ -82,18 +82,19 @@ export class Store {
    * @throws IMGBOOT_NO_SUCH_IMAGE, naming those there are; IMGBOOT_AMBIGUOUS_ID; IMGBOOT_BAD_REFERENCE
    */
   image(text: string): Image {
-    return readImage(this.paths, this.#find(text));
+    return readImage(this.paths, this.find(text).descriptor);
   }
 
   /** All names of an image. */
-  names(image: Image): string[] {
-    const same = readIndex(this.paths).manifests.filter(({ digest }) => digest === image.descriptor.digest);
+  names({ descriptor }: Pick<Image, 'descriptor'>): string[] {
+    const same = readIndex(this.paths).manifests.filter(({ digest }) => digest === descriptor.digest);
     return same.flatMap((descriptor) => descriptor.annotations?.[REF_NAME] ?? []);
   }
 
   /** Begins an operation that writes: sweeps what killed ones left, and gives a place to work in. */
   async workspace(): Promise<Workspace> {
-    const workspace = await Workspace.create(this.paths, this.driver);
+    // What failed or was killed may have put things in place that nothing names: who ends last, tidies up.
+    const workspace = await Workspace.create(this.paths, this.driver, () => this.#collectIfIdle());
     using _index = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
     writeBootFiles(this.#place, readIndex(this.paths));
     if (workspace.sweptAfterKill) this.#collectIfIdle();
@@ -125,6 +126,14 @@ export class Store {
     });
   }
 
+  /** Keeps a manifest without giving it a name, until it is pruned. Atomic. */
+  async keep(descriptor: Descriptor): Promise<void> {
+    await updateIndex(this.#place, (index) => {
+      if (!index.manifests.some((other) => other.digest === descriptor.digest))
+        index.manifests.push(descriptor);
+    });
+  }
+
   /** Takes entries out of the index; layers and blobs stay until they are collected. Atomic. */
   async forget(drop: (descriptor: Descriptor) => boolean): Promise<void> {
     await updateIndex(this.#place, (index) => {
@@ -132,7 +141,7 @@ export class Store {
     });
   }
 
-  /** After a kill: blobs and layers that were put in place and never named. Others at work may need theirs. */
+  /** Blobs and layers that were put in place and never named. Others at work may need theirs. */
   #collectIfIdle(): void {
     using content = FileLock.tryAcquire(join(this.paths.locks, 'content'), 'exclusive');
     if (content !== undefined) removeGarbage(this, findGarbage(this));
@@ -142,19 +151,24 @@ export class Store {
     return { paths: this.paths, driver: this.driver.name };
   }
 
-  #find(text: string): Descriptor {
+  /**
+   * What the index has for a reference or for the start of an image ID. The image itself need not be readable.
+   * @throws IMGBOOT_NO_SUCH_IMAGE, naming those there are; IMGBOOT_AMBIGUOUS_ID; IMGBOOT_BAD_REFERENCE
+   */
+  find(text: string): { descriptor: Descriptor; by: 'name' | 'id' } {
     const { manifests } = readIndex(this.paths);
     const id = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(text)?.[1];
     if (id !== undefined) {
-      const matching = manifests.filter((descriptor) =>
-        readImage(this.paths, descriptor).id.startsWith(`sha256:${id}`),
-      );
+      const matching = manifests.filter((descriptor) => {
+        const image = tryReadImage(this.paths, descriptor);
+        return !(image instanceof UnreadableImage) && image.id.startsWith(`sha256:${id}`);
+      });
       const digests = new Set(matching.map((descriptor) => descriptor.digest));
       if (digests.size > 1)
         throw new ImgbootError('IMGBOOT_AMBIGUOUS_ID', `${text} is the start of ${digests.size} image IDs`, {
           hint: 'give more digits',
         });
-      if (matching[0] !== undefined) return matching[0];
+      if (matching[0] !== undefined) return { descriptor: matching[0], by: 'id' };
     }
     const reference = parseReference(text);
     for (const name of lookupNames(reference)) {
@@ -164,7 +178,7 @@ export class Store {
           : descriptor.digest === reference.digest &&
             descriptor.annotations?.[REF_NAME]?.startsWith(`${name.slice(0, name.lastIndexOf(':'))}:`),
       );
-      if (found !== undefined) return found;
+      if (found !== undefined) return { descriptor: found, by: 'name' };
     }
     const names = manifests.flatMap((descriptor) => descriptor.annotations?.[REF_NAME] ?? []);
     throw new ImgbootError('IMGBOOT_NO_SUCH_IMAGE', `the store ${this.paths.root} has no image ${text}`, {
@@ -187,32 +201,4 @@ function noStore(path: string, cause: unknown): ImgbootError {
     cause,
     hint: 'imgboot bootstrap, import, load or pull makes it; --store or IMGBOOT_STORE names another place',
   });
-}
-
-function create(path: string, wanted: DriverName | undefined): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const onBtrfs = statfsSync(dirname(path)).type === BTRFS_SUPER_MAGIC;
-  if (!existsSync(path)) {
-    if (onBtrfs) createSubvolume(path);
-    else mkdirSync(path);
-    chmodSync(path, STORE_MODE);
-  }
-  const driverName = wanted ?? (statfsSync(path).type === BTRFS_SUPER_MAGIC ? 'btrfs' : 'overlay');
-  const paths = new StorePaths(path);
-  createDriver(driverName).probe(path);
-  for (const directory of [
-    paths.blobs,
-    paths.layers,
-    paths.boot,
-    paths.deployments,
-    paths.tmp,
-    paths.locks,
-  ]) {
-    mkdirSync(directory, { recursive: true, mode: STORE_MODE });
-  }
-  replaceFile(join(paths.oci, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  if (!existsSync(paths.index))
-    replaceFile(paths.index, JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [] }));
-  // Last: it is what makes the directory a store.
-  replaceFile(paths.settings, `${JSON.stringify({ version: STORE_VERSION, driver: driverName })}\n`);
 }

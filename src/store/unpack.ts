@@ -1,9 +1,9 @@
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../errors.ts';
 import type { AppliedLayer } from '../layer/apply-layer.ts';
 import { replaceFile, syncDirectory } from '../system/durable.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
+import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { ImageLayer } from './image.ts';
 import type { Store } from './store.ts';
@@ -89,21 +89,15 @@ export function publishLayer(
 ): void {
   const from = join(store.paths.layers, layer.newName);
   const to = store.paths.layer(layer.name);
+  // The record speaks of the very subvolume that lies beside it.
+  using _publishing = FileLock.acquireSync(join(store.paths.locks, 'layers'), 'exclusive');
   if (existsSync(to)) {
     store.driver.remove(from);
     return;
   }
   const record: LayerRecord = { ...layer.record, uuid: store.driver.identify(from) ?? null };
   replaceFile(store.paths.layerRecord(layer.name), `${JSON.stringify(record)}\n`);
-  try {
-    renameSync(from, to);
-  } catch (cause) {
-    if (!existsSync(to))
-      throw new ImgbootError('IMGBOOT_UNPACK_FAILED', `cannot give layer ${layer.record.chainId} its name`, {
-        cause,
-      });
-    store.driver.remove(from);
-  }
+  renameSync(from, to);
   syncDirectory(store.paths.layers);
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { FileLock } from '../system/lock.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import type { LayerDriver } from './driver.ts';
-import { NEW_PREFIX, type StorePaths } from './paths.ts';
+import { DOOMED_PREFIX, NEW_PREFIX, type StorePaths } from './paths.ts';
 
 /**
  * A directory in the store's `tmp` for one operation's work in progress. It is locked while its owner lives; what a
@@ -18,10 +18,17 @@ export class Workspace implements AsyncDisposable {
   readonly #paths: StorePaths;
   readonly #driver: LayerDriver;
   readonly #lock: FileLock;
+  readonly #onEnd: () => void;
 
   private constructor(
     id: string,
-    place: { paths: StorePaths; driver: LayerDriver; lock: FileLock; sweptAfterKill: boolean },
+    place: {
+      paths: StorePaths;
+      driver: LayerDriver;
+      lock: FileLock;
+      sweptAfterKill: boolean;
+      onEnd: () => void;
+    },
   ) {
     const { paths, driver, lock } = place;
     this.#id = id;
@@ -30,9 +37,11 @@ export class Workspace implements AsyncDisposable {
     this.#paths = paths;
     this.#driver = driver;
     this.#lock = lock;
+    this.#onEnd = place.onEnd;
   }
 
-  static async create(paths: StorePaths, driver: LayerDriver): Promise<Workspace> {
+  /** @param onEnd called when it is disposed and gone */
+  static async create(paths: StorePaths, driver: LayerDriver, onEnd: () => void): Promise<Workspace> {
     // Between a directory's making and its locking it looks as if its owner were dead: nobody may look meanwhile.
     using _sweeping = await FileLock.acquire(join(paths.locks, 'tmp'), 'exclusive');
     const sweptAfterKill = sweep(paths, driver);
@@ -40,7 +49,7 @@ export class Workspace implements AsyncDisposable {
     mkdirSync(join(paths.tmp, id), { mode: 0o700 });
     const lock = FileLock.tryAcquire(lockPath(paths, id), 'exclusive');
     if (lock === undefined) throw new Error('a fresh lock file is locked');
-    return new Workspace(id, { paths, driver, lock, sweptAfterKill });
+    return new Workspace(id, { paths, driver, lock, sweptAfterKill, onEnd });
   }
 
   /** A name in `layers` for the `index`th layer of this operation while it is being made. */
@@ -49,9 +58,12 @@ export class Workspace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    using _sweeping = await FileLock.acquire(join(this.#paths.locks, 'tmp'), 'exclusive');
-    this.#lock[Symbol.dispose]();
-    sweep(this.#paths, this.#driver);
+    {
+      using _sweeping = await FileLock.acquire(join(this.#paths.locks, 'tmp'), 'exclusive');
+      this.#lock[Symbol.dispose]();
+      removeWorkspaces(this.#paths, this.#driver, (id) => id === this.#id);
+    }
+    this.#onEnd();
   }
 }
 
@@ -60,22 +72,34 @@ export class Workspace implements AsyncDisposable {
  * @returns whether there were any
  */
 function sweep(paths: StorePaths, driver: LayerDriver): boolean {
-  let swept = false;
   const alive = new Set<string>();
+  let swept = false;
   for (const id of readdirSync(paths.tmp)) {
     if (id.endsWith('.lock')) continue;
     using lock = FileLock.tryAcquire(lockPath(paths, id), 'exclusive');
     if (lock === undefined) alive.add(id);
     else swept = true;
   }
+  removeWorkspaces(paths, driver, (id) => !alive.has(id));
+  return swept;
+}
+
+function removeWorkspaces(paths: StorePaths, driver: LayerDriver, doomed: (id: string) => boolean): void {
   for (const name of readdirSync(paths.layers)) {
-    if (name.startsWith(NEW_PREFIX) && !alive.has(name.split('-')[1] ?? ''))
-      driver.remove(join(paths.layers, name));
+    const id = ownerOf(name);
+    if (id !== undefined && doomed(id)) driver.remove(join(paths.layers, name));
   }
   for (const entry of readdirSync(paths.tmp)) {
-    if (!alive.has(entry.replace(/\.lock$/, ''))) removeTree(join(paths.tmp, entry));
+    if (doomed(entry.replace(/\.lock$/, ''))) removeTree(join(paths.tmp, entry));
   }
-  return swept;
+}
+
+/** The workspace that a half-made layer belongs to. One that is being deleted is everybody's. */
+function ownerOf(name: string): string | undefined {
+  if (name.startsWith(DOOMED_PREFIX)) return 'nobody';
+  return name.startsWith(NEW_PREFIX)
+    ? /^([0-9a-f]{12})-/.exec(name.slice(NEW_PREFIX.length))?.[1]
+    : undefined;
 }
 
 function lockPath(paths: StorePaths, id: string): string {

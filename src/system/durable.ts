@@ -1,16 +1,17 @@
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { syncFilesystem } from './libc.ts';
 
 /**
  * Replaces a file's content: readers see the old or the new, also after a power cut. Atomic and durable.
- * The mode is the file's from the start.
+ * The mode is the file's from the start. Two callers at once for one path are not supported: they need a lock.
  */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
   const aside = join(dirname(path), `.new-${basename(path)}`);
   const fd = openSync(aside, 'w', mode);
   try {
-    writeSync(fd, content);
+    // Until all of it is written: a single write to a full disk may take a part and call that success.
+    writeFileSync(fd, content);
     fsyncSync(fd);
   } catch (error) {
     unlinkSync(aside);

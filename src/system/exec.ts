@@ -16,6 +16,8 @@ export interface RunOptions {
   showOutput?: boolean | undefined;
 }
 
+const SIGNAL_GRACE_MS = 100;
+
 export interface RunResult {
   stdout: string;
   stderr: string;
@@ -23,7 +25,8 @@ export interface RunResult {
 }
 
 /**
- * Runs a program to its end and returns what it printed. No shell is involved.
+ * Runs a program to its end and returns what it printed. No shell is involved. The program never outlives this
+ * process: setpriv asks the kernel for that.
  * @throws CommandFailed with the last lines of its standard error; a program that is not installed says how to get it.
  */
 export async function runCommand(
@@ -42,14 +45,19 @@ export async function runCommand(
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   };
-  const result = await execa(file, args, settings);
+  const result = await execa('setpriv', ['--pdeathsig', 'KILL', '--', file, ...args], settings);
   const stdout = String(result.stdout ?? '');
   const stderr = String(result.stderr ?? '');
-  if (options.signal?.aborted) options.signal.throwIfAborted();
+  options.signal?.throwIfAborted();
   if (result.exitCode !== undefined && (options.okStatuses ?? [0]).includes(result.exitCode)) {
     return { stdout, stderr, exitCode: result.exitCode };
   }
-  const { exitCode, signal, code } = result;
+  // Ctrl-C reaches the program at the same time as us; who hears of it first is chance.
+  if (result.signal === 'SIGINT') await new Promise((resolve) => setTimeout(resolve, SIGNAL_GRACE_MS));
+  options.signal?.throwIfAborted();
+  const { exitCode, signal } = result;
+  // What setpriv ends with where there is no such program.
+  const code = exitCode === 127 ? 'ENOENT' : result.code;
   throw commandFailure([file, ...args], { exitCode, signal, code, stderr });
 }
 

@@ -33,6 +33,16 @@ export class FileLock implements Disposable {
     }
   }
 
+  /** Waits for a lock that everybody holds for a moment only; nothing else happens in this process meanwhile. */
+  static acquireSync(path: string, mode: LockMode): FileLock {
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    for (;;) {
+      const lock = FileLock.tryAcquire(path, mode);
+      if (lock !== undefined) return lock;
+      Atomics.wait(never, 0, 0, FIRST_POLL_MS);
+    }
+  }
+
   /** Takes the lock if nobody holds it against us. */
   static tryAcquire(path: string, mode: LockMode): FileLock | undefined {
     const fd = openSync(path, 'a', 0o600);

@@ -29,8 +29,8 @@ export function locate<T>(place: Pick<Place, 'file' | 'line' | 'text'>, work: ()
   }
 }
 
-/** The name that was most likely meant, as the start of a hint; undefined where none is near. */
-export function nearestName(word: string, names: readonly string[]): string | undefined {
+/** The name that was most likely meant; undefined where none is near. */
+function nearestName(word: string, names: readonly string[]): string | undefined {
   const wanted = word.toLowerCase().slice(0, 64);
   let nearest: string | undefined;
   let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;

@@ -3,8 +3,8 @@ import { allowedHint, wordError } from './dockerfile-error.ts';
 import type { MountOptions } from './instruction.ts';
 import { cut } from './words.ts';
 
-export const mountTypes = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'] as const;
-export const cacheSharings = ['shared', 'private', 'locked'] as const;
+const mountTypes = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'] as const;
+const cacheSharings = ['shared', 'private', 'locked'] as const;
 
 /** A `RUN --mount`, understood. */
 export interface Mount {

@@ -82,10 +82,7 @@ export function isMatch(pattern: PathPattern, states: PatternStates): boolean {
   return states.at(-1) === pattern.length;
 }
 
-/**
- * A `directories` token has two places: before it (even states pass it or enter it) and within it, where only a slash
- * leads out. Within is `state + 0.5`.
- */
+/** Within the directories that a `directories` token takes, only a slash leads out: that place is `state + 0.5`. */
 function step(pattern: PathPattern, state: number, char: string, next: number[]): void {
   const token = pattern[Math.floor(state)];
   switch (token?.kind) {

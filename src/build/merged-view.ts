@@ -1,7 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { unmount } from '../system/libc.ts';
-import { removeTree } from '../system/remove-tree.ts';
 import type { StageState } from './stage-state.ts';
 import { copyRootMetadata, mountOverlay } from '../store/overlay-mount.ts';
 import type { DriverName } from '../store/driver.ts';
@@ -29,39 +28,41 @@ export class MergedView {
     this.upper = join(scratch, 'upper');
   }
 
+  /** @param mountPoints says, of the root without them, which places there must be */
   open(
     state: StageState,
-    place: { layers: string; driver: DriverName; mountPoints: readonly MountPoint[] },
+    place: { layers: string; driver: DriverName; mountPoints: (root: string) => readonly MountPoint[] },
   ): void {
+    const lower = lowerDirectories(state, place.driver);
     const stubs = join(this.#scratch, 'stubs');
     const work = join(this.#scratch, 'work');
     for (const directory of [this.root, this.upper, work, stubs])
       mkdirSync(directory, { recursive: true, mode: 0o755 });
-    for (const { path, kind } of place.mountPoints) {
+    if (lower[0] !== undefined) copyRootMetadata(join(place.layers, lower[0]), this.upper);
+    const mountOver = (directories: readonly string[]): void => {
+      mountOverlay(place.layers, {
+        target: this.root,
+        lower: directories,
+        writable: { upper: this.upper, work },
+      });
+      this.#mounted = true;
+    };
+    mountOver(lower.length === 0 ? [stubs] : lower);
+    const missing = place.mountPoints(this.root).filter(({ path }) => !existsSync(join(this.root, path)));
+    if (missing.length === 0) return;
+    this.close();
+    for (const { path, kind } of missing) {
       const stub = join(stubs, path);
       mkdirSync(kind === 'directory' ? stub : dirname(stub), { recursive: true, mode: 0o755 });
       if (kind === 'file') writeFileSync(stub, '', { mode: 0o644 });
     }
-    const lower = lowerDirectories(state, place.driver);
-    if (lower[0] !== undefined) copyRootMetadata(join(place.layers, lower[0]), this.upper);
-    mountOverlay(place.layers, {
-      target: this.root,
-      lower: [...lower, stubs],
-      writable: { upper: this.upper, work },
-    });
-    this.#mounted = true;
+    mountOver([...lower, stubs]);
   }
 
   /** Unmounts; the upper directory stays. */
   close(): void {
     if (this.#mounted) unmount(this.root);
     this.#mounted = false;
-  }
-
-  /** Removes all that is left of it. */
-  remove(): void {
-    this.close();
-    removeTree(this.#scratch);
   }
 }
 

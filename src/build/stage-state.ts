@@ -21,15 +21,41 @@ export interface StageState {
   config: Config;
   /** The default shell of RUN, CMD and ENTRYPOINT in shell form. */
   shell: string[];
+  /** How many of the layers came with the image that it all began with. */
+  baseLayers: number;
+  /** And how many entries of its history. */
+  baseHistory: number;
+  /** Whether a CMD of this build has set the command. */
+  hasOwnCmd: boolean;
 }
 
 /** Docker's own default. */
 const DEFAULT_SHELL = ['/bin/sh', '-c'];
 
 /** A stage that begins with nothing. */
-export function scratchState(platform: { os: string; architecture: string; variant?: string }): StageState {
-  const config: Config = { ...platform, config: {}, rootfs: { type: 'layers', diff_ids: [] }, history: [] };
-  return { key: digestOf(JSON.stringify(['scratch', platform])), layers: [], config, shell: DEFAULT_SHELL };
+export function scratchState(platform: {
+  os: string;
+  architecture: string;
+  variant?: string | undefined;
+}): StageState {
+  const { os, architecture, variant } = platform;
+  const config: Config = {
+    os,
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    config: {},
+    rootfs: { type: 'layers', diff_ids: [] },
+    history: [],
+  };
+  return {
+    key: digestOf(JSON.stringify(['scratch', platform])),
+    layers: [],
+    config,
+    shell: DEFAULT_SHELL,
+    baseLayers: 0,
+    baseHistory: 0,
+    hasOwnCmd: false,
+  };
 }
 
 /** A stage that begins with an image of the store. */
@@ -48,6 +74,9 @@ export function imageState(image: Image): StageState {
     layers,
     config,
     shell: config.config.Shell ?? DEFAULT_SHELL,
+    baseLayers: layers.length,
+    baseHistory: config.history.length,
+    hasOwnCmd: false,
   };
 }
 
@@ -58,6 +87,9 @@ export function copyState(state: StageState): StageState {
     layers: [...state.layers],
     config: structuredClone(state.config),
     shell: [...state.shell],
+    baseLayers: state.baseLayers,
+    baseHistory: state.baseHistory,
+    hasOwnCmd: state.hasOwnCmd,
   };
 }
 

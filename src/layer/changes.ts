@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { ImgbootError } from '../errors.ts';
 import { readXattrs, setTimes, type TimeSpec } from '../system/libc.ts';
 import { ignoredXattr } from './ignored-xattrs.ts';
 import type { EntryType, TarEntry } from './tar-entry.ts';
@@ -49,6 +50,14 @@ class Scan {
 
   directory(path: string): void {
     const names = readdirSync(this.#at(path), 'latin1').sort();
+    const forbidden = names.find((name) => name.startsWith('.wh.'));
+    if (forbidden !== undefined) {
+      throw new ImgbootError(
+        'IMGBOOT_BAD_LAYER',
+        `the file ${JSON.stringify(`${path}/${forbidden}`)} cannot be kept: in a layer, a name that begins with .wh. deletes a file`,
+        { hint: 'rename or remove it in the same step' },
+      );
+    }
     for (const name of names) this.#entry(path === '' ? name : `${path}/${name}`);
   }
 

@@ -29,7 +29,7 @@ export function adoptBlob(paths: StorePaths, blob: { path: string; digest: Diges
 /** Writes an image's config and manifest as blobs, and makes all blobs durable. @returns the manifest's descriptor */
 export function writeManifest(
   paths: StorePaths,
-  image: { config: Config; layers: Descriptor[]; workspace: Workspace },
+  image: { config: Config; layers: Descriptor[]; workspace: Pick<Workspace, 'path'> },
 ): Descriptor {
   const config = writeBlob(paths, {
     value: image.config,
@@ -48,7 +48,7 @@ export function writeManifest(
 
 function writeBlob(
   paths: StorePaths,
-  blob: { value: object; mediaType: string; workspace: Workspace },
+  blob: { value: object; mediaType: string; workspace: Pick<Workspace, 'path'> },
 ): Descriptor {
   const bytes = Buffer.from(JSON.stringify(blob.value));
   const digest = digestOf(bytes);

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { hexOf, type ChainId, type DiffId, type Digest } from '../image/digest.ts';
@@ -7,6 +8,8 @@ import { layerName, type LayerName, type StorePaths } from './paths.ts';
 
 /** What a build step made, under the key of all that it was made from. */
 export interface CachedStep {
+  /** When it was made, RFC 3339: a rebuild from the cache gives the same image. */
+  created: string;
   /** Null for a step that changed nothing. */
   layer: { descriptor: Descriptor; diffId: DiffId; chainId: ChainId; parent: ChainId | null } | null;
 }
@@ -31,8 +34,9 @@ export class BuildCache {
 
   /** Remembers a step whose layer is published. Builds side by side that make the same write the same. */
   put(key: Digest, step: CachedStep): void {
+    mkdirSync(this.#paths.cache, { recursive: true, mode: 0o700 });
     const path = join(this.#paths.cache, `${hexOf(key)}.json`);
-    const aside = `${path}.${process.pid}.new`;
+    const aside = `${path}.${randomBytes(6).toString('hex')}.new`;
     writeFileSync(aside, JSON.stringify(step), { mode: 0o600 });
     renameSync(aside, path);
   }

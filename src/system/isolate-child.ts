@@ -13,6 +13,7 @@ async function work(order: { module: string; job: unknown }): Promise<void> {
     const module = (await import(order.module)) as JobModule<unknown, unknown>;
     const result = await module.runJob(order.job, {
       progress: (event) => void tell({ kind: 'progress', event }),
+      say: (line) => void tell({ kind: 'line', line }),
     });
     await tell({ kind: 'result', result });
   } catch (error) {

@@ -10,10 +10,24 @@ export interface JobModule<Job, Result> {
 
 export interface JobContext {
   progress: Progress;
+  /** A line of the work's own output, for whoever listens. */
+  say: (line: string) => void;
+}
+
+export interface IsolationOptions extends OperationOptions {
+  /** Where the job's standard output goes; to standard error when undefined. */
+  stdout?: 'inherit';
+  /** Gets the lines that the job says. */
+  onLine?: ((line: string) => void) | undefined;
+  /** A PID namespace, too: whatever processes the job starts, they end with it. */
+  ownProcesses?: boolean;
+  /** The job may read from our terminal. */
+  terminal?: boolean;
 }
 
 export type JobMessage =
   | { kind: 'progress'; event: ProgressEvent }
+  | { kind: 'line'; line: string }
   | { kind: 'result'; result: unknown }
   | {
       kind: 'error';
@@ -22,6 +36,9 @@ export type JobMessage =
       hint: string | undefined;
       stack: string | undefined;
     };
+
+/** How long a job that does not look at its messages may take to notice that it is to end. */
+const ABORT_GRACE_MS = 5_000;
 
 /**
  * Runs `runJob` of a module in a child process with a private mount namespace: what it mounts, nobody else sees,
@@ -36,14 +53,19 @@ export type JobMessage =
 export async function runIsolated<Job, Result>(
   module: URL,
   job: Job,
-  options: OperationOptions & { stdout?: 'inherit' } = {},
+  options: IsolationOptions = {},
 ): Promise<Result> {
   options.signal?.throwIfAborted();
   const runner = fileURLToPath(jobModule(import.meta.url, 'isolate-child'));
+  // The job is the process that setpriv becomes, or its child: the kernel ends either with us.
   const child = spawn(
-    'unshare',
+    'setpriv',
     [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
       '--mount',
+      ...(options.ownProcesses === true ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
       '--propagation',
       'private',
       '--',
@@ -51,15 +73,25 @@ export async function runIsolated<Job, Result>(
       '--disable-warning=ExperimentalWarning',
       runner,
     ],
-    { stdio: ['ignore', options.stdout ?? 2, 2, 'ipc'], serialization: 'advanced' },
+    {
+      stdio: [options.terminal === true ? 'inherit' : 'ignore', options.stdout ?? 2, 2, 'ipc'],
+      serialization: 'advanced',
+    },
   );
-  const abort = (): void => void child.kill('SIGKILL');
+  const abort = (): void => {
+    // A namespace's first process that ends by itself takes all others along before it is gone.
+    if (options.ownProcesses === true && child.connected) {
+      child.disconnect();
+      setTimeout(() => child.kill('SIGKILL'), ABORT_GRACE_MS).unref();
+    } else child.kill('SIGKILL');
+  };
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     return await new Promise<Result>((resolve, reject) => {
       let settled = false;
       child.on('message', (message: JobMessage) => {
         if (message.kind === 'progress') options.progress?.(message.event);
+        else if (message.kind === 'line') options.onLine?.(message.line);
         else if (message.kind === 'result') {
           settled = true;
           resolve(message.result as Result);

@@ -1,0 +1,133 @@
+import {
+  closeSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
+import { basename, isAbsolute, join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ImgbootError } from '../errors.ts';
+import { detectCompression } from '../layer/decompress.ts';
+import { isTarHeader } from '../layer/tar-reader.ts';
+import type { Image } from '../store/image.ts';
+import type { Store } from '../store/store.ts';
+import type { Workspace } from '../store/workspace.ts';
+import { runCommand } from '../system/exec.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import type { BuildJob, BuiltImage } from './build.job.ts';
+
+/** What COPY and ADD read: a directory; or what comes on a stream: a tar of one (plain or compressed), or a Dockerfile. */
+export type ContextSource =
+  | { kind: 'directory'; path: string }
+  | { kind: 'stdin'; stream: Readable }
+  | { kind: 'dockerfile'; stream: Readable };
+
+export interface BuildRequest
+  extends
+    OperationOptions,
+    Omit<BuildJob, 'store' | 'scratch' | 'newLayerPrefix' | 'dockerfile' | 'context' | 'ignore'> {
+  context: ContextSource;
+  /** The Dockerfile; `Dockerfile` or `Containerfile` of the context when undefined. */
+  file: string | undefined;
+  /** The image's names; it stays without one when there is none. */
+  references: string[];
+  /** Gets what the build says, line by line. */
+  onLine: (line: string) => void;
+}
+
+/** Builds an image from a Dockerfile into the store. All or nothing, but for what the cache remembers. */
+export async function buildImage(store: Store, request: BuildRequest): Promise<Image> {
+  await using workspace = await store.workspace();
+  using _content = await store.lockContent('shared', request);
+  const context = await openContext(workspace, request);
+  const { progress, signal, onLine, references, file: _file, context: _context, ...rest } = request;
+  const job: BuildJob = {
+    ...rest,
+    ...context,
+    store: store.paths.root,
+    scratch: workspace.path,
+    newLayerPrefix: workspace.newLayerName(0).replace(/0$/, ''),
+  };
+  const built = await runIsolated<BuildJob, BuiltImage>(jobModule(import.meta.url, 'build.job'), job, {
+    progress,
+    signal,
+    onLine,
+    ownProcesses: true,
+    ...(request.onError === 'shell' ? { terminal: true } : {}),
+  });
+  if (references.length === 0) await store.keep(built.descriptor);
+  for (const reference of references) await store.name(built.descriptor, reference);
+  return store.image(references[0] ?? built.id);
+}
+
+/** Brings the context into a directory, and finds the Dockerfile and ignore file. */
+async function openContext(
+  workspace: Workspace,
+  { context, file, signal }: BuildRequest,
+): Promise<Pick<BuildJob, 'context' | 'dockerfile' | 'ignore'>> {
+  const directory = context.kind === 'directory' ? resolve(context.path) : join(workspace.path, 'context');
+  if (
+    context.kind === 'directory' &&
+    statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true
+  ) {
+    throw new ImgbootError('IMGBOOT_USAGE', `the build context ${context.path} is no directory`, {
+      hint: 'give the directory that COPY reads from, or - for a tar on standard input',
+    });
+  }
+  if (context.kind !== 'directory') mkdirSync(directory);
+  if (context.kind === 'stdin') {
+    const stream = join(workspace.path, 'stdin');
+    await pipeline(context.stream, createWriteStream(stream, { mode: 0o600 }), { signal });
+    // As docker: standard input is a tar, or else a Dockerfile without a context.
+    if (isArchiveFile(stream))
+      await runCommand('tar', ['--extract', '--file', stream, '--directory', directory, '--no-same-owner'], {
+        signal,
+      });
+    else renameSync(stream, join(directory, 'Dockerfile'));
+  }
+  if (context.kind === 'dockerfile') {
+    await pipeline(context.stream, createWriteStream(join(directory, 'Dockerfile'), { mode: 0o600 }), {
+      signal,
+    });
+  }
+  const path = findDockerfile(directory, context.kind === 'directory' ? undefined : directory, file);
+  const own = `${path}.dockerignore`;
+  const ignorePath = existsSync(own) ? own : join(directory, '.dockerignore');
+  return {
+    context: directory,
+    dockerfile: { text: readFileSync(path, 'utf8'), name: file ?? basename(path) },
+    ignore: existsSync(ignorePath)
+      ? { text: readFileSync(ignorePath, 'utf8'), name: basename(ignorePath) }
+      : undefined,
+  };
+}
+
+function isArchiveFile(path: string): boolean {
+  const start = Buffer.alloc(512);
+  const fd = openSync(path, 'r');
+  try {
+    const block = start.subarray(0, readSync(fd, start));
+    return isTarHeader(block) || detectCompression(block) !== 'none';
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function findDockerfile(directory: string, base: string | undefined, file: string | undefined): string {
+  const candidates =
+    file === undefined
+      ? ['Dockerfile', 'Containerfile'].map((name) => join(directory, name))
+      : [isAbsolute(file) ? file : resolve(base ?? '.', file), join(directory, file)];
+  const found = candidates.find((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  if (found !== undefined) return found;
+  throw new ImgbootError('IMGBOOT_NO_SUCH_FILE', `there is no ${file ?? 'Dockerfile'} in ${directory}`, {
+    hint: 'name it with -f',
+  });
+}

@@ -1,0 +1,222 @@
+import { posix } from 'node:path';
+import { ImgbootError, errorMessage } from '../errors.ts';
+import { digestOf } from '../image/digest.ts';
+import { canonicalPath } from '../system/canonical-path.ts';
+import { timestamp } from '../system/timestamp.ts';
+import { makeDirectory } from './apply-copy.ts';
+import { commandArguments, healthcheck, runConfig, setEnv } from './configure-stage.ts';
+import { CopyStep } from './copy-step.ts';
+import { locate } from './dockerfile/dockerfile-error.ts';
+import type { Instruction, WorkdirInstruction } from './dockerfile/instruction.ts';
+import type { StagePlan } from './dockerfile/plan-stages.ts';
+import { exposedPorts } from './dockerfile/ports.ts';
+import { StageScope } from './dockerfile/stage-scope.ts';
+import { RunInstructionStep } from './run-instruction.ts';
+import type { StageContext } from './stage-context.ts';
+import { pushLayer, type StageState } from './stage-state.ts';
+import type { LayerStep } from './layer-factory.ts';
+
+/** Carries out the instructions of one stage, one after the other, on its state. */
+export class StageBuilder {
+  readonly #context: StageContext;
+  readonly #plan: StagePlan;
+  readonly #state: StageState;
+  readonly #scope: StageScope;
+
+  constructor(context: StageContext, plan: StagePlan, state: StageState) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#state = state;
+    this.#scope = new StageScope({
+      escape: context.escape,
+      globals: context.globals,
+      buildArgs: context.job.buildArgs,
+      environment: runConfig(state).Env ?? [],
+      parent: plan.base.kind === 'stage' ? context.scopes.get(plan.base.index) : undefined,
+    });
+    context.scopes.set(plan.stage.index, this.#scope);
+  }
+
+  async run(): Promise<void> {
+    // The triggers of the base are among the plan's instructions.
+    delete runConfig(this.#state).OnBuild;
+    for (const instruction of this.#plan.instructions) await this.#instruction(instruction);
+  }
+
+  async #instruction(instruction: Instruction): Promise<void> {
+    const { steps, say } = this.#context;
+    steps.done += 1;
+    say(`[${steps.done}/${steps.total}] ${instruction.text}`);
+    try {
+      await this.#carryOut(instruction);
+    } catch (error) {
+      throw this.#located(error, instruction);
+    }
+  }
+
+  async #carryOut(instruction: Instruction): Promise<void> {
+    const scope = this.#scope;
+    switch (instruction.kind) {
+      case 'RUN':
+        return this.#layer(
+          instruction,
+          await RunInstructionStep.prepare(this.#context, {
+            instruction,
+            scope,
+            state: this.#state,
+            plan: this.#plan,
+          }),
+        );
+      case 'COPY':
+      case 'ADD':
+        return this.#layer(
+          instruction,
+          await CopyStep.prepare(this.#context, { instruction, scope, state: this.#state, plan: this.#plan }),
+        );
+      case 'WORKDIR':
+        return this.#workdir(instruction);
+      default:
+        this.#configure(instruction);
+    }
+  }
+
+  /** A step that may change the root file system: from the cache, or made. */
+  async #layer(instruction: Instruction, step: LayerStep): Promise<void> {
+    const { factory, say, job, progress } = this.#context;
+    const key = digestOf(JSON.stringify([this.#state.key, instruction.kind, step.identity]));
+    const known = factory.find(key, job.useCache);
+    const started = performance.now();
+    if (known !== undefined) say('  cached');
+    else progress({ step: instruction.text.slice(0, 100) });
+    const made = known ?? (await factory.make(this.#state, key, step));
+    if (known === undefined) {
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      say(
+        made.layer === undefined
+          ? `  no change, ${seconds} s`
+          : `  layer of ${(made.layer.descriptor.size / 1e6).toFixed(1)} MB, ${seconds} s`,
+      );
+    }
+    if (made.layer !== undefined) pushLayer(this.#state, made.layer);
+    this.#remember(instruction, { created: made.created, isEmpty: made.layer === undefined });
+    this.#state.key = key;
+  }
+
+  async #workdir(instruction: WorkdirInstruction): Promise<void> {
+    const config = runConfig(this.#state);
+    const path = posix.resolve(
+      config.WorkingDir === undefined || config.WorkingDir === '' ? '/' : config.WorkingDir,
+      this.#scope.expand(instruction.path, instruction),
+    );
+    config.WorkingDir = path;
+    await this.#layer(instruction, {
+      identity: path,
+      mountPoints: () => [],
+      change: (view) => {
+        makeDirectory(view.root, canonicalPath(view.root, path));
+        return Promise.resolve();
+      },
+    });
+  }
+
+  /** An instruction that changes the image config only. */
+  #configure(instruction: Exclude<Instruction, { kind: 'RUN' | 'COPY' | 'ADD' | 'WORKDIR' }>): void {
+    const config = runConfig(this.#state);
+    const scope = this.#scope;
+    const expand = (text: string): string => scope.expand(text, instruction);
+    switch (instruction.kind) {
+      case 'ENV':
+        for (const [name, value] of scope.setEnvironment(instruction)) setEnv(this.#state, name, value);
+        break;
+      case 'ARG':
+        scope.declare(instruction);
+        break;
+      case 'LABEL':
+        config.Labels = {
+          ...config.Labels,
+          ...Object.fromEntries(instruction.pairs.map(({ name, value }) => [expand(name), expand(value)])),
+        };
+        break;
+      case 'USER':
+        config.User = expand(instruction.user);
+        break;
+      case 'EXPOSE':
+        config.ExposedPorts = {
+          ...config.ExposedPorts,
+          ...Object.fromEntries(
+            exposedPorts(instruction.ports.flatMap((port) => scope.expandWords(port, instruction))).map(
+              (port) => [port, {}],
+            ),
+          ),
+        };
+        break;
+      case 'VOLUME':
+        config.Volumes = {
+          ...config.Volumes,
+          ...Object.fromEntries(instruction.paths.map((path) => [expand(path), {}])),
+        };
+        break;
+      case 'ENTRYPOINT':
+        config.Entrypoint = commandArguments(this.#state, instruction);
+        // A new entry point makes the base image's arguments meaningless.
+        if (!this.#state.hasOwnCmd) delete config.Cmd;
+        break;
+      case 'CMD':
+        config.Cmd = commandArguments(this.#state, instruction);
+        this.#state.hasOwnCmd = true;
+        break;
+      case 'SHELL':
+        config.Shell = instruction.shell;
+        this.#state.shell = instruction.shell;
+        break;
+      case 'STOPSIGNAL':
+        config.StopSignal = expand(instruction.signal);
+        break;
+      case 'HEALTHCHECK':
+        config.Healthcheck = healthcheck(instruction.check);
+        break;
+      case 'ONBUILD':
+        config.OnBuild = [...(config.OnBuild ?? []), instruction.trigger];
+        break;
+      case 'MAINTAINER':
+        this.#state.config.author = instruction.name;
+        break;
+    }
+    this.#state.key = digestOf(
+      JSON.stringify([
+        this.#state.key,
+        instruction.kind,
+        instruction.kind === 'ARG' ? [] : [instruction.text, config],
+      ]),
+    );
+    this.#remember(instruction, { created: this.#lastCreated(), isEmpty: true });
+  }
+
+  #remember(instruction: Instruction, { created, isEmpty }: { created: string; isEmpty: boolean }): void {
+    this.#state.config.history ??= [];
+    this.#state.config.history.push({
+      created,
+      created_by: instruction.text,
+      ...(isEmpty ? { empty_layer: true } : {}),
+    });
+  }
+
+  /** A rebuild from the cache shall give the same image: what makes nothing has no time of its own. */
+  #lastCreated(): string {
+    return (
+      this.#state.config.history?.findLast((entry) => entry.created !== undefined)?.created ?? timestamp()
+    );
+  }
+
+  #located(error: unknown, instruction: Instruction): unknown {
+    if (!(error instanceof ImgbootError) || error.code === 'IMGBOOT_DOCKERFILE')
+      return locate(instruction, () => {
+        throw error;
+      });
+    return new ImgbootError(
+      error.code,
+      `${instruction.file}:${instruction.line}: ${instruction.text}: ${errorMessage(error)}`,
+      { cause: error, hint: error.hint },
+    );
+  }
+}

@@ -1,0 +1,44 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { mountOverlay } from '../store/overlay-mount.ts';
+import type { Store } from '../store/store.ts';
+import { unmount } from '../system/libc.ts';
+import { FileSource } from './file-source.ts';
+import { lowerDirectories } from './merged-view.ts';
+import type { StageState } from './stage-state.ts';
+
+/** Stages and images as trees to read from; each is mounted once, at first use. */
+export class StageViews implements Disposable {
+  readonly #store: Store;
+  readonly #scratch: string;
+  readonly #open = new Map<string, { source: FileSource; mounted: string | undefined }>();
+
+  constructor(store: Store, scratch: string) {
+    this.#store = store;
+    this.#scratch = scratch;
+  }
+
+  /** The files of a state, with their owners. */
+  source(state: StageState): FileSource {
+    const key = state.layers.map((layer) => layer.chainId).join(' ');
+    const open = this.#open.get(key);
+    if (open !== undefined) return open.source;
+    const mountPoint = join(this.#scratch, String(this.#open.size));
+    mkdirSync(mountPoint, { recursive: true });
+    const { layers } = this.#store.paths;
+    const lower = lowerDirectories(state, this.#store.driver.name);
+    if (lower.length > 1) mountOverlay(layers, { target: mountPoint, lower });
+    const root = lower.length === 1 ? join(layers, lower[0]!) : mountPoint;
+    const source = new FileSource(root, { keepsOwners: true });
+    this.#open.set(key, { source, mounted: lower.length > 1 ? mountPoint : undefined });
+    return source;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { source, mounted } of this.#open.values()) {
+      source[Symbol.dispose]();
+      if (mounted !== undefined) unmount(mounted);
+    }
+    this.#open.clear();
+  }
+}

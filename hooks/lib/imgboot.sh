@@ -56,6 +56,7 @@ imgboot_boot() {
   imgboot_confirm_root
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
+  rm -f "$imgboot_run/devices"
   host_break pre-pivot
 }
 

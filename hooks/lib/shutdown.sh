@@ -8,7 +8,7 @@ imgboot_leave_way_back() {
   # What a ram boot leaves alone, its cleaner does, too.
   case $imgboot_image,$imgboot_writable_got in
     ,* | *,ram) ;;
-    *) clean=${imgboot_store_shown:+1} ;;
+    *) [ -z "$imgboot_store_shown" ] || ! imgboot_has_leftovers "$1$imgboot_store_shown/deployments/$imgboot_name" || clean=1 ;;
   esac
   mkdir -p /run/initramfs/bin /run/initramfs/proc /run/initramfs/sys /run/initramfs/dev /run/initramfs/run \
     /run/initramfs/oldroot /run/initramfs/tmp /run/systemd/system/multi-user.target.d
@@ -17,11 +17,29 @@ imgboot_leave_way_back() {
   [ -z "$clean" ] || imgboot_leave_cleaner "$1"
 }
 
+# Whether there is something for the cleaner.
+# $1: deployments/<name>
+imgboot_has_leftovers() {
+  local path count=0
+  for path in "$1"/ephemeral.* "$1"/.new.* "$1"/.trash.* "$1"/base.*; do
+    [ -e "$path" ] || continue
+    case ${path##*/} in
+      ephemeral.*)
+        count=$((count + 1))
+        [ "$count" -le "$imgboot_keep" ] || return 0
+        ;;
+      "$imgboot_base") ;;
+      *) return 0 ;;
+    esac
+  done
+  return 1
+}
+
 # Asks the booted system to delete, when it is up, what no boot needs any more.
 # $1: the new root
 imgboot_leave_cleaner() {
   printf '%s\n' "$imgboot_store_shown" "$imgboot_name" "$imgboot_keep" "$imgboot_driver" \
-    "${imgboot_top:+base.${imgboot_top_digest#sha256:}}" > /run/initramfs/clean.order
+    "$imgboot_base" > /run/initramfs/clean.order
   imgboot_keep_btrfs "$1"
   printf '%s\n' '[Unit]' 'Description=Delete earlier writable layers' \
     "ConditionPathIsDirectory=$imgboot_store_shown" '' '[Service]' 'Type=exec' \

@@ -8,8 +8,9 @@
 #   base.<digest>.<layer>    layer and top layer, merged: what ephemeral layers are made on (btrfs: a subvolume;
 #                            overlay: upper/ is a lower directory)
 #   .new.<n>, .trash.<n>     half-made, and on its way out: the cleaner's
-#   made                     the marks of the subvolumes that are ours: statfs's f_fsid, which no other subvolume
-#                            of the file system ever has
+#   made/<mark>              one for each subvolume that is ours: statfs's f_fsid, which no other subvolume of the file
+#                            system ever has. Directories, since their making and a rename after it reach the disk
+#                            in this order
 
 # deployments/<name> of the image, as a path, and as overlayfs reads it from layers/.
 imgboot_deployment=
@@ -20,6 +21,8 @@ imgboot_writable_dir=
 # The first user.* attribute that RAM could not hold; whether an ext2 in RAM holds the top layer instead.
 imgboot_lost_attributes=
 imgboot_ram_image=
+# With a top layer: image and top layer, merged, in deployments/<name>.
+imgboot_base=
 # Where the booted system finds the store.
 imgboot_store_shown=
 
@@ -28,6 +31,10 @@ imgboot_store_shown=
 imgboot_make_root() {
   imgboot_deployment=$imgboot_store_dir/deployments/$imgboot_name
   imgboot_deployment_from_layers=../deployments/$imgboot_name
+  if [ -n "$imgboot_top" ]; then
+    imgboot_base=${imgboot_layers# }
+    imgboot_base=base.${imgboot_top_digest#sha256:}.${imgboot_base%% *}
+  fi
   case ${imgboot_writable:=ephemeral} in
     ram*) imgboot_make_ram "$1" ;;
     ephemeral)
@@ -72,16 +79,13 @@ imgboot_next_number() {
 
 # $1: the new root
 imgboot_make_ephemeral() {
-  local new base=''
-  if [ -n "$imgboot_top" ]; then
-    imgboot_make_base
-    base=$imgboot_reply
-  fi
-  imgboot_new_layer "$base"
+  local new
+  [ -z "$imgboot_base" ] || imgboot_make_base
+  imgboot_new_layer "$imgboot_base"
   new=$imgboot_reply
   imgboot_set_aside
   imgboot_try 'publishing the writable layer' mv "$new" "$imgboot_deployment/ephemeral"
-  imgboot_mount_layer "$1" ephemeral "$base"
+  imgboot_mount_layer "$1" ephemeral "$imgboot_base"
   imgboot_writable_got=ephemeral
   imgboot_writable_dir=ephemeral
 }
@@ -123,35 +127,27 @@ imgboot_snapshot() {
 # $1: a subvolume that we made
 imgboot_mark() {
   local mark
-  mark=$(stat -f -c %i "$1") && printf '%s\n' "$mark" >> "$imgboot_deployment/made"
+  mark=$(stat -f -c %i "$1") && mkdir -p "$imgboot_deployment/made/$mark"
 }
 
 # Whether we made it: a directory of an overlay in our own directory is; a subvolume is, if it has our mark.
 # $1: path in deployments/<name>
 imgboot_is_ours() {
-  local mark line
+  local mark
   [ ! -L "$1" ] || return 1
   [ "$imgboot_driver" = btrfs ] || return 0
-  mark=$(stat -f -c %i "$1") || return 1
-  while IFS= read -r line; do
-    [ "$line" != "$mark" ] || return 0
-  done 2> /dev/null < "$imgboot_deployment/made"
-  return 1
+  mark=$(stat -f -c %i "$1") && [ -d "$imgboot_deployment/made/$mark" ]
 }
 
-# Makes, once for each top layer, the image with the top layer applied. Its name in deployments/<name> is left in
-# imgboot_reply; the name says what is in it, so a rename publishes it whole.
+# Makes, once for each top layer, the image with the top layer applied. The name says what is in it, so a rename
+# publishes it whole.
 imgboot_make_base() {
-  local base new
-  base=${imgboot_layers# }
-  base=base.${imgboot_top_digest#sha256:}.${base%% *}
-  if [ ! -d "$imgboot_deployment/$base" ]; then
-    imgboot_new_layer ''
-    new=$imgboot_reply
-    imgboot_apply_to_layer "$new"
-    imgboot_try 'publishing the top layer' mv "$new" "$imgboot_deployment/$base"
-  fi
-  imgboot_reply=$base
+  local new
+  [ ! -d "$imgboot_deployment/$imgboot_base" ] || return 0
+  imgboot_new_layer ''
+  new=$imgboot_reply
+  imgboot_apply_to_layer "$new"
+  imgboot_try 'publishing the top layer' mv "$new" "$imgboot_deployment/$imgboot_base"
 }
 
 # Applies the top layer to a layer that nobody uses yet, and makes that durable.

@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, it } from 'vitest';
+import { loopFilesystem } from '../support/loop-filesystem.ts';
+import { repository } from '../support/paths.ts';
+
+const NAME = 'tiny%3A1';
+
+/** Runs the cleaner as the booted system does, with a store that it sees read-only, and lists what is left. */
+const clean = `
+mount -t tmpfs none /run
+mkdir /run/initramfs
+mount --bind "$2/store" /mnt
+mount -o remount,bind,ro none /mnt
+printf '%s\\n' /mnt "$3" "$4" "$5" "$6" > /run/initramfs/clean.order
+busybox sh "$1"
+cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/[uwf]*' | LC_ALL=C sort
+`;
+
+describe.each(['btrfs', 'overlay'] as const)('the cleaner on a store of the %s driver', (driver) => {
+  /** Makes layers by name, those of `foreign` without our mark, and cleans. @returns the names that are left */
+  async function cleaned(
+    names: string[],
+    options: { keep: number; base?: string; foreign?: string[]; nested?: string },
+  ): Promise<string[]> {
+    const type = driver === 'btrfs' ? 'btrfs' : 'ext4';
+    await using filesystem = await loopFilesystem({ type, sizeBytes: 128 * 2 ** 20 });
+    const place = path.join(filesystem.mountPoint, 'store/deployments', NAME);
+    const make = driver === 'btrfs' ? 'btrfs -q subvolume create "$1"' : 'mkdir -p "$1/upper" "$1/work"';
+    const mark = driver === 'btrfs' ? 'mkdir -p "made/$(stat -f -c %i "$1")"' : ':';
+    await execa('mkdir', ['-p', place]);
+    for (const name of names) {
+      const script = options.foreign?.includes(name) ? make : `${make}; ${mark}`;
+      await execa('sh', ['-euc', `${script}; touch "$1/file"`, 'sh', name], { cwd: place });
+    }
+    if (options.nested !== undefined) {
+      const script =
+        'btrfs -q subvolume create "$1/a b"; btrfs -q subvolume create "$1/a b/c"; btrfs property set -ts "$1/a b" ro true';
+      await execa('sh', ['-euc', script, 'sh', options.nested], { cwd: place });
+    }
+    const isolated = ['--mount', '--propagation', 'private', 'sh', '-uc', clean, 'sh'];
+    const cleaner = path.join(repository, 'hooks/lib/clean');
+    const order = [NAME, String(options.keep), driver, options.base ?? ''];
+    const { stdout } = await execa('unshare', [...isolated, cleaner, filesystem.mountPoint, ...order]);
+    const left = stdout.split('\n').map((name) => name.replace('./', ''));
+    const layers = left.filter((name) => name !== '' && !/^made|is not deleted/.test(name));
+    // The marks of what is gone are gone, too.
+    const marked = layers.filter((name) => driver === 'btrfs' && !options.foreign?.includes(name));
+    expect(left.filter((name) => name.startsWith('made/'))).toHaveLength(marked.length);
+    return layers;
+  }
+
+  const all = ['ephemeral', 'ephemeral.1', 'ephemeral.2', 'ephemeral.9', 'ephemeral.10', 'persistent'];
+
+  it('keeps as many earlier layers as it is told, the latest', async () => {
+    expect(await cleaned(all, { keep: 1 })).toEqual(['ephemeral', 'ephemeral.10', 'persistent']);
+    expect(await cleaned(all, { keep: 3 })).toEqual([
+      'ephemeral',
+      'ephemeral.10',
+      'ephemeral.2',
+      'ephemeral.9',
+      'persistent',
+    ]);
+    expect(await cleaned(all, { keep: 0 })).toEqual(['ephemeral', 'persistent']);
+  });
+
+  it('deletes what killed boots and cleaners left, and merged top layers that nobody needs', async () => {
+    const names = [
+      '.new.1',
+      '.trash.3',
+      '.trash.x',
+      'base.aa.11',
+      'base.aa.22',
+      'ephemeral',
+      'ephemeral.1',
+      'other',
+    ];
+    expect(await cleaned(names, { keep: 0, base: 'base.aa.11' })).toEqual([
+      'base.aa.11',
+      'ephemeral',
+      'other',
+    ]);
+    expect(await cleaned(['base.aa.11', 'ephemeral'], { keep: 0 })).toEqual(['ephemeral']);
+  });
+
+  it.runIf(driver === 'btrfs')('leaves subvolumes alone that are not ours', async () => {
+    const names = ['ephemeral', 'ephemeral.1', 'ephemeral.2', 'base.x.y'];
+    expect(await cleaned(names, { keep: 0, foreign: ['ephemeral.1', 'base.x.y'] })).toEqual([
+      'base.x.y',
+      'ephemeral',
+      'ephemeral.1',
+    ]);
+  });
+
+  it.runIf(driver === 'btrfs')('deletes the subvolumes that the system made inside', async () => {
+    expect(await cleaned(['ephemeral', 'ephemeral.1'], { keep: 0, nested: 'ephemeral.1' })).toEqual([
+      'ephemeral',
+    ]);
+  });
+});

@@ -10,6 +10,8 @@ export interface RunCliOptions {
   cwd?: string | undefined;
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Tells the peak memory of the largest process of the command. */
+  measure?: boolean | undefined;
 }
 
 export interface CliResult {
@@ -17,6 +19,8 @@ export interface CliResult {
   stderr: string;
   /** 128 and the signal's number for a command that a signal ended, as a shell has it. */
   exitCode: number;
+  /** With `measure` only. */
+  peakMemoryBytes?: number;
 }
 
 /** Runs the clone's `bin/imgboot` to its end. A status other than 0 is a result, no error. */
@@ -33,13 +37,22 @@ export async function runCli(args: readonly string[], options: RunCliOptions = {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   };
-  const result = await execa(path.join(repository, 'bin/imgboot'), args, settings);
+  const command = [path.join(repository, 'bin/imgboot'), ...args];
+  const [file = '', ...rest] =
+    options.measure === true ? ['/usr/bin/time', '-f', '%M kB', ...command] : command;
+  const result = await execa(file, rest, settings);
   if (result.timedOut) throw new Error(`imgboot ${args.join(' ')} timed out\n${String(result.stderr)}`);
   return {
     stdout: String(result.stdout ?? ''),
     stderr: String(result.stderr ?? ''),
     exitCode: result.exitCode ?? (result.signal === 'SIGKILL' ? 137 : 143),
+    ...(options.measure === true ? { peakMemoryBytes: peakMemory(String(result.stderr)) } : {}),
   };
+}
+
+/** time(1) counts in units of 1024 bytes. */
+function peakMemory(stderr: string): number {
+  return Number(/([0-9]+) kB\s*$/.exec(stderr)?.[1]) * 1024;
 }
 
 /** The same, where anything but success is a failure of the test. Returns standard output. */

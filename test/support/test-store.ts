@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
@@ -8,7 +8,7 @@ import { Store } from '../../src/store/store.ts';
 import { loadArchive } from '../../src/store/load.ts';
 import { fsck } from '../../src/store/fsck.ts';
 import { runIsolated } from '../../src/system/isolate.ts';
-import type { CompareJob } from './compare-view.job.ts';
+import type { LookJob, LookResult } from './look.job.ts';
 import { listing } from './listing.ts';
 import { loopFilesystem, type LoopFilesystem } from './loop-filesystem.ts';
 import { writeLayout, type ImageSpec } from './handmade-image.ts';
@@ -114,19 +114,38 @@ export class TestStore {
 
   /** Where the image's root file system differs from a directory. */
   async compare(reference: string, other: string): Promise<TreeDifference[]> {
+    const { differences } = await this.#look(reference, { compareWith: other });
+    return differences;
+  }
+
+  /** What lies at these paths of the image: a file's content, `-> TARGET` for a symlink, undefined for nothing. */
+  async read(reference: string, paths: readonly string[]): Promise<(string | undefined)[]> {
+    const { contents } = await this.#look(reference, { read: paths });
+    return contents;
+  }
+
+  /** The size of a file and how much of it is on the disk, both in bytes. */
+  async usage(reference: string, file: string): Promise<{ size: number; blocks: number }> {
+    const { usage } = await this.#look(reference, { usageOf: file });
+    return usage!;
+  }
+
+  async #look(reference: string, wanted: Omit<LookJob, 'view'>): Promise<LookResult> {
     const { driver, paths } = this.store;
-    const image = this.store.image(reference);
-    const mountPoint = `${other}.view`;
-    mkdirSync(mountPoint, { recursive: true });
-    return runIsolated<CompareJob, TreeDifference[]>(new URL('./compare-view.job.ts', import.meta.url), {
-      view: {
-        driver: driver.name,
-        layers: paths.layers,
-        chain: image.layers.map((layer) => layer.name).toReversed(),
-        mountPoint,
-      },
-      other,
-    });
+    const chain = this.store
+      .image(reference)
+      .layers.map((layer) => layer.name)
+      .toReversed();
+    const mountPoint = mkdtempSync(`${this.path}.view-`);
+    const view = { driver: driver.name, layers: paths.layers, chain, mountPoint };
+    try {
+      return await runIsolated<LookJob, LookResult>(new URL('./look.job.ts', import.meta.url), {
+        view,
+        ...wanted,
+      });
+    } finally {
+      rmdirSync(mountPoint);
+    }
   }
 
   /** Everything that a failed command must leave as it was. */

@@ -13,7 +13,9 @@ if ! command -v npm > /dev/null; then
 fi
 if ! cmp -s package-lock.json node_modules/.imgboot-lock; then
   echo "Installing the npm packages that package-lock.json names ..." >&2
-  npm ci --no-audit --no-fund --loglevel=error
+  # Not npm ci: it refuses where a registry lacks the packages of other platforms that the lock file's packages name.
+  # The versions are the lock file's all the same, and --no-save leaves that alone.
+  npm install --no-save --no-audit --no-fund --loglevel=error
   cp package-lock.json node_modules/.imgboot-lock
 fi
 PATH="$PWD/node_modules/.bin:$PATH"

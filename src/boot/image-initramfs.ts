@@ -31,7 +31,8 @@ export async function makeImageInitramfs(
     kernelOutput,
   };
   // A process of its own costs a tenth of a second; only a mount needs it.
-  if (!viewNeedsMount(job.view)) return await runJob(job, { progress: options.progress ?? (() => {}), say: () => {} });
+  if (!viewNeedsMount(job.view))
+    return await runJob(job, { progress: options.progress ?? (() => {}), say: () => {} });
   return await runIsolated<ImageInitramfsJob, InitramfsReport>(
     jobModule(import.meta.url, 'image-initramfs.job'),
     job,

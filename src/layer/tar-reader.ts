@@ -378,7 +378,12 @@ function isZero(block: Buffer): boolean {
 
 /** Whether a file that begins with this block is a tar. */
 export function isTarHeader(block: Buffer): boolean {
-  return block.length >= BLOCK && !isZero(block) && /^[ 0-7]+$/.test(stringAt(block, 148, 8)) && headerSum(block) === numberAt(block, 148, 8);
+  return (
+    block.length >= BLOCK &&
+    !isZero(block) &&
+    /^[ 0-7]+$/.test(stringAt(block, 148, 8)) &&
+    headerSum(block) === numberAt(block, 148, 8)
+  );
 }
 
 function headerSum(block: Buffer): number {

@@ -9,20 +9,11 @@ export type RawPath = string | Buffer;
 
 /** linux/mount.h */
 export const MS_RDONLY = 1;
-export const MS_NOSUID = 2;
-export const MS_NODEV = 4;
-export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
-export const MS_BIND = 4096;
-export const MS_REC = 16384;
-export const MS_PRIVATE = 1 << 18;
-export const MNT_DETACH = 2;
 
 /** sys/file.h */
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 /** linux/fcntl.h */
 const AT_FDCWD = -100;

@@ -115,6 +115,10 @@ imgboot_take_parameter() {
       esac
       ;;
     imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
+    rd.overlay=0) ;;
+    rd.overlay | rd.overlay=* | docker_path=*)
+      imgboot_refuse_parameter "$1" 'asks for a root that this initramfs cannot make yet'
+      ;;
     imgboot.*) imgboot_refuse_parameter "$1" 'is no parameter of this initramfs' ;;
     toplayer=*) imgboot_top=$value ;;
     toplayerfstype=*) imgboot_take_word "$1" "$value" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_topfstype=$value ;;

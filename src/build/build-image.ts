@@ -12,6 +12,7 @@ import {
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { sweepCgroups } from '../container/cgroups.ts';
 import { ImgbootError } from '../errors.ts';
 import { detectCompression } from '../layer/decompress.ts';
 import { isTarHeader } from '../layer/tar-reader.ts';
@@ -22,6 +23,7 @@ import { runCommand } from '../system/exec.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { BuildJob, BuiltImage } from './build.job.ts';
+import { decodeLine, type BuildLine } from './build-line.ts';
 
 /** What COPY and ADD read: a directory; or what comes on a stream: a tar of one (plain or compressed), or a Dockerfile. */
 export type ContextSource =
@@ -32,14 +34,14 @@ export type ContextSource =
 export interface BuildRequest
   extends
     OperationOptions,
-    Omit<BuildJob, 'store' | 'scratch' | 'newLayerPrefix' | 'dockerfile' | 'context' | 'ignore'> {
+    Omit<BuildJob, 'store' | 'scratch' | 'owner' | 'newLayerPrefix' | 'dockerfile' | 'context' | 'ignore'> {
   context: ContextSource;
   /** The Dockerfile; `Dockerfile` or `Containerfile` of the context when undefined. */
   file: string | undefined;
   /** The image's names; it stays without one when there is none. */
   references: string[];
   /** Gets what the build says, line by line. */
-  onLine: (line: string) => void;
+  onLine: (line: BuildLine) => void;
 }
 
 /** Builds an image from a Dockerfile into the store. All or nothing, but for what the cache remembers. */
@@ -53,15 +55,23 @@ export async function buildImage(store: Store, request: BuildRequest): Promise<I
     ...context,
     store: store.paths.root,
     scratch: workspace.path,
+    owner: { pid: process.pid, workspace: basename(workspace.path) },
     newLayerPrefix: workspace.newLayerName(0).replace(/0$/, ''),
   };
-  const built = await runIsolated<BuildJob, BuiltImage>(jobModule(import.meta.url, 'build.job'), job, {
-    progress,
-    signal,
-    onLine,
-    ownProcesses: true,
-    ...(request.onError === 'shell' ? { terminal: true } : {}),
-  });
+  await sweepCgroups();
+  let built: BuiltImage;
+  try {
+    built = await runIsolated<BuildJob, BuiltImage>(jobModule(import.meta.url, 'build.job'), job, {
+      progress,
+      signal,
+      onLine: (line) => onLine(decodeLine(line)),
+      ownProcesses: true,
+      ...(request.onError === 'shell' ? { terminal: true } : {}),
+    });
+  } finally {
+    // A runtime that was stopped has left its own.
+    await sweepCgroups(job.owner);
+  }
   if (references.length === 0) await store.keep(built.descriptor);
   for (const reference of references) await store.name(built.descriptor, reference);
   return store.image(references[0] ?? built.id);

@@ -27,6 +27,8 @@ export interface BuildJob {
   pull: boolean;
   squash: boolean;
   onError: 'fail' | 'shell';
+  /** Who answers for the containers: a process outside, and its workspace. */
+  owner: { pid: number; workspace: string };
   registry: { creds: string | undefined; authfile: string | undefined; tlsVerify: boolean | undefined };
 }
 
@@ -38,6 +40,8 @@ export interface BuiltImage {
 }
 
 export async function runJob(job: BuildJob, context: JobContext): Promise<BuiltImage> {
+  // What we make for the image has the modes that we say, whoever calls us.
+  process.umask(0o022);
   const builder = new Builder(Store.open(job.store), job, context);
   return builder.build();
 }

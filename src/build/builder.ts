@@ -10,10 +10,11 @@ import type { Store } from '../store/store.ts';
 import type { JobContext } from '../system/isolate.ts';
 import { epochSeconds, timestamp } from '../system/timestamp.ts';
 import type { BuildJob, BuiltImage } from './build.job.ts';
+import { encodeLine, type BuildLine } from './build-line.ts';
 import { parseIgnore } from './dockerfile/ignore.ts';
 import { parseDockerfile } from './dockerfile/parse-dockerfile.ts';
 import type { Dockerfile } from './dockerfile/instruction.ts';
-import { globalArguments } from './dockerfile/global-arguments.ts';
+import { globalArguments, unusedBuildArgs } from './dockerfile/global-arguments.ts';
 import { planStages, type PlanOptions, type StagePlan, type StageSource } from './dockerfile/plan-stages.ts';
 import { hostPlatform, parsePlatform } from './dockerfile/platform.ts';
 import { FileSource } from './file-source.ts';
@@ -47,6 +48,8 @@ export class Builder {
     const { dockerfile, ignore } = this.#job;
     const parsed = parseDockerfile(dockerfile.text, dockerfile.name);
     const plans = await this.#plan(parsed);
+    const unused = unusedBuildArgs(parsed, this.#job.buildArgs);
+    if (unused.length > 0) this.#say({ kind: 'warning', text: `no ARG asks for ${unused.join(', ')}` });
     using files = new FileSource(this.#job.context, {
       keepsOwners: false,
       ignore: ignore === undefined ? undefined : parseIgnore(ignore.text, ignore.name),
@@ -66,7 +69,7 @@ export class Builder {
       findState: async (source) => this.#state(source, stages),
       runtime: () => (runtime ??= chooseRuntime()),
       steps: { done: 0, total: plans.reduce((sum, plan) => sum + 1 + plan.instructions.length, 0) },
-      say: this.#context.say,
+      say: (line) => this.#say(line),
       progress: this.#context.progress,
     };
     try {
@@ -76,6 +79,10 @@ export class Builder {
       this.#factory.publish();
     }
     return await this.#finish(stages.get(plans.at(-1)!.stage.index)!);
+  }
+
+  #say(line: BuildLine): void {
+    this.#context.say(encodeLine(line));
   }
 
   get #planOptions(): PlanOptions {
@@ -99,7 +106,7 @@ export class Builder {
   async #stage(plan: StagePlan, shared: StageContext): Promise<StageState> {
     const { steps } = shared;
     steps.done += 1;
-    shared.say(`[${steps.done}/${steps.total}] ${plan.stage.text}`);
+    shared.say({ kind: 'step', text: `[${steps.done}/${steps.total}] ${plan.stage.text}` });
     const state =
       plan.base.kind === 'scratch'
         ? scratchState(plan.platform ?? hostPlatform())

@@ -84,6 +84,7 @@ export class CopyStep implements LayerStep {
         : context.views.source(await context.findState(plan.sources.get(instruction.from)!));
     const patterns = instruction.sources.map(expand);
     const remote = instruction.kind === 'ADD' ? patterns.filter(isUrl) : [];
+    checkAdd(instruction, patterns);
     const where = instruction.from === undefined ? 'the build context' : instruction.from;
     const exclude = instruction.exclude.map(expand);
     const ignore = exclude.length === 0 ? undefined : parseIgnore(exclude.join('\n'), '--exclude');
@@ -179,6 +180,28 @@ interface CopyStepOptions {
   chown: string | undefined;
   chmod: string | undefined;
   excluded: (path: string) => boolean;
+}
+
+/** What ADD cannot do is said before anything is done. @throws IMGBOOT_DOCKERFILE */
+function checkAdd(instruction: CopyInstruction, sources: readonly string[]): void {
+  if (instruction.kind !== 'ADD') return;
+  const repository = sources.find((source) =>
+    /^(?:git@|ssh:\/\/|git:\/\/|https?:\/\/[^#?]*\.git(?:[#?]|$))/i.test(source),
+  );
+  if (repository !== undefined || instruction.keepGitDir === true) {
+    throw new ImgbootError(
+      'IMGBOOT_DOCKERFILE',
+      repository === undefined
+        ? '--keep-git-dir is not supported: ADD does not clone repositories'
+        : `ADD does not clone repositories: ${repository}`,
+      { hint: 'clone it into the context, or in a RUN' },
+    );
+  }
+  if (instruction.checksum !== undefined && (sources.length !== 1 || !sources.every(isUrl))) {
+    throw new ImgbootError('IMGBOOT_DOCKERFILE', '--checksum is for one URL', {
+      hint: 'what the context has is in the cache key by its content',
+    });
+  }
 }
 
 function isUrl(source: string): boolean {

@@ -67,6 +67,19 @@ export class FileSource implements Disposable {
     return found;
   }
 
+  /** The paths below a directory that the ignore file hides, only the uppermost of each. */
+  hidden(directory: string): string[] {
+    if (this.#ignore === undefined) return [];
+    const seen = new Set(this.walk(directory).map(({ path }) => path));
+    const below = (parent: string): string[] =>
+      readdirSync(this.#at(parent), 'latin1').flatMap((name) => {
+        const path = parent === '' ? name : `${parent}/${name}`;
+        if (!seen.has(path)) return [path];
+        return this.#look(path)?.type === 'directory' ? below(path) : [];
+      });
+    return below(directory);
+  }
+
   /** What a file is in a layer, at another path. */
   entry(file: SourceFile, path: string): TarEntry {
     const { stats } = file;

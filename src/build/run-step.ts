@@ -1,7 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { runContainer, type Runtime } from '../container/runtime.ts';
-import { kernelMounts, runtimeSpec, type SpecMount } from '../container/spec.ts';
+import { defaultSeccompFilter } from '../container/seccomp.ts';
+import { defaultCapabilities, kernelMounts, runtimeSpec, type SpecMount } from '../container/spec.ts';
 import { resolveUser } from '../container/user.ts';
 import { errnoOf } from '../errors.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
@@ -22,7 +24,8 @@ export interface RunRequest {
   /** Unique on the host. */
   id: string;
   scratch: string;
-  onOutput: (bytes: Buffer) => void;
+  /** Our own terminal, where there is one, is the command's when undefined. */
+  onOutput: ((bytes: Buffer) => void) | undefined;
 }
 
 /** Something of the host that a RUN sees and that is no part of its layer. */
@@ -38,34 +41,28 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** The host's name in the files that a RUN sees. */
 const BUILD_HOST = 'buildkitsandbox';
 
-/** What every RUN has mounted over its root. */
-export function privateFiles(scratch: string): RunMount[] {
-  mkdirSync(scratch, { recursive: true });
-  const files: [target: string, content: string][] = [
-    ['/etc/resolv.conf', hostResolvConf()],
-    ['/etc/hosts', `127.0.0.1\tlocalhost ${BUILD_HOST}\n::1\tlocalhost ip6-localhost ip6-loopback\n`],
-  ];
-  return files.map(([target, content]) => {
-    const source = join(scratch, target.slice('/etc/'.length));
-    writeFileSync(source, content, { mode: 0o644 });
+const PRIVATE_FILES = ['/etc/resolv.conf', '/etc/hosts'] as const;
+
+/** What every RUN has mounted over its root; made in `space`. */
+export function privateFiles(space: string): RunMount[] {
+  const contents = {
+    '/etc/resolv.conf': hostResolvConf(),
+    '/etc/hosts': `127.0.0.1\tlocalhost ${BUILD_HOST}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+  };
+  return PRIVATE_FILES.map((target) => {
+    const source = join(space, target.slice('/etc/'.length));
+    writeFileSync(source, contents[target], { mode: 0o644 });
     return { target, kind: 'file', mount: { type: 'bind', source, options: ['rbind', 'rw'] } };
   });
 }
 
-/** The places that must exist for the mounts of a RUN, symlinks resolved in `root`. */
-export function mountPoints(root: string | undefined, mounts: readonly RunMount[]): MountPoint[] {
-  const kernel = kernelMounts.map(({ destination }): MountPoint => ({
-    path: destination,
-    kind: 'directory',
-  }));
-  const wanted = [
-    ...kernel.filter(({ path }) => path.lastIndexOf('/') === 0),
-    ...mounts.map(({ target, kind }) => ({ path: target, kind })),
-  ];
-  return wanted.map(({ path, kind }) => ({
-    path: root === undefined ? path : canonicalPath(root, path),
-    kind,
-  }));
+/** The places that must exist for what every RUN has mounted, symlinks resolved in `root`. */
+export function mountPoints(root: string): MountPoint[] {
+  const kernel = kernelMounts
+    .filter(({ destination }) => destination.lastIndexOf('/') === 0)
+    .map(({ destination }): MountPoint => ({ path: destination, kind: 'directory' }));
+  const files = PRIVATE_FILES.map((path): MountPoint => ({ path, kind: 'file' }));
+  return [...kernel, ...files].map(({ path, kind }) => ({ path: canonicalPath(root, path), kind }));
 }
 
 /** Runs a command over a merged view. @returns its exit status. @throws IMGBOOT_NO_SUCH_USER, IMGBOOT_RUNTIME_FAILED */
@@ -91,6 +88,8 @@ export async function runStep(view: MergedView, request: RunRequest): Promise<nu
       ...mount,
     })),
     cgroup: `/${request.id}`,
+    terminal: request.onOutput === undefined && isatty(0),
+    seccomp: defaultSeccompFilter(defaultCapabilities),
   });
   return runContainer({
     runtime: request.runtime,

@@ -46,7 +46,7 @@ export class StageBuilder {
   async #instruction(instruction: Instruction): Promise<void> {
     const { steps, say } = this.#context;
     steps.done += 1;
-    say(`[${steps.done}/${steps.total}] ${instruction.text}`);
+    say({ kind: 'step', text: `[${steps.done}/${steps.total}] ${instruction.text}` });
     try {
       await this.#carryOut(instruction);
     } catch (error) {
@@ -86,16 +86,16 @@ export class StageBuilder {
     const key = digestOf(JSON.stringify([this.#state.key, instruction.kind, step.identity]));
     const known = factory.find(key, job.useCache);
     const started = performance.now();
-    if (known !== undefined) say('  cached');
+    if (known !== undefined) say({ kind: 'result', text: 'cached' });
     else progress({ step: instruction.text.slice(0, 100) });
     const made = known ?? (await factory.make(this.#state, key, step));
     if (known === undefined) {
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      say(
+      const what =
         made.layer === undefined
-          ? `  no change, ${seconds} s`
-          : `  layer of ${(made.layer.descriptor.size / 1e6).toFixed(1)} MB, ${seconds} s`,
-      );
+          ? 'no change'
+          : `layer of ${(made.layer.descriptor.size / 1e6).toFixed(1)} MB`;
+      say({ kind: 'result', text: `${what}, ${seconds} s` });
     }
     if (made.layer !== undefined) pushLayer(this.#state, made.layer);
     this.#remember(instruction, { created: made.created, isEmpty: made.layer === undefined });

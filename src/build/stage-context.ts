@@ -2,6 +2,7 @@ import type { Runtime } from '../container/runtime.ts';
 import type { Store } from '../store/store.ts';
 import type { Progress } from '../system/progress.ts';
 import type { BuildJob } from './build.job.ts';
+import type { BuildLine } from './build-line.ts';
 import type { StageSource } from './dockerfile/plan-stages.ts';
 import type { StageScope } from './dockerfile/stage-scope.ts';
 import type { FileSource } from './file-source.ts';
@@ -27,6 +28,6 @@ export interface StageContext {
   /** What runs RUNs; chosen at the first. */
   runtime: () => Promise<Runtime>;
   steps: { done: number; total: number };
-  say: (line: string) => void;
+  say: (line: BuildLine) => void;
   progress: Progress;
 }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { Args, Flags } from '@oclif/core';
 import { checkImage } from '../boot/check-image.ts';
 import { buildImage } from '../build/build-image.ts';
+import { buildProgress } from '../cli/build-progress.ts';
 import { readBuildArgs, readLabels, readSecrets } from '../cli/build-options.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { bootFindingLines } from '../cli/boot-findings.ts';
@@ -65,8 +66,7 @@ export default class Build extends ImgbootCommand {
     squash: Flags.boolean({ summary: 'make one layer of all that is added to the base image' }),
     iidfile: Flags.string({ summary: 'a file for the image ID' }),
     progress: Flags.option({ options: ['plain', 'tty', 'quiet'] as const })({
-      summary: 'how much is said',
-      default: 'plain',
+      summary: 'every line of output, steps only (the default on a terminal), or nothing',
     }),
     quiet: Flags.boolean({ char: 'q', summary: 'print the image ID only' }),
     'on-error': Flags.option({ options: ['fail', 'shell'] as const })({
@@ -79,7 +79,7 @@ export default class Build extends ImgbootCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Build);
     requireRoot('build');
-    const quiet = flags.quiet || flags.progress === 'quiet';
+    const kind = flags.quiet ? 'quiet' : (flags.progress ?? 'tty');
     const store = Store.openOrCreate(flags.store, flags.driver);
     const image = await buildImage(store, {
       context: contextSource(args.context, flags.file),
@@ -96,8 +96,7 @@ export default class Build extends ImgbootCommand {
       squash: flags.squash,
       onError: flags['on-error'],
       registry: registryOptions(flags),
-      onLine: quiet ? () => {} : (line) => this.tell(line),
-      progress: process.stderr.isTTY && !quiet ? this.progress : undefined,
+      ...buildProgress(kind, { tell: (line) => this.tell(line), progress: this.progress }),
       signal: this.signal,
     });
     if (flags.iidfile !== undefined) writeFileSync(flags.iidfile, image.id);

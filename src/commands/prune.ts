@@ -6,7 +6,8 @@ import { prune, type Pruned } from '../store/prune.ts';
 import { Store } from '../store/store.ts';
 
 export default class Prune extends ImgbootCommand {
-  static override summary = 'Remove images without a name, and blobs and layers that nothing uses';
+  static override summary =
+    'Remove images without a name, the build cache, and blobs and layers that nothing uses';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --force',
@@ -24,12 +25,14 @@ export default class Prune extends ImgbootCommand {
     const store = Store.open(flags.store);
     const dryRun = flags['dry-run'];
     if (!dryRun && !flags.force)
-      await confirm('Remove all images without a name and everything that nothing uses?');
+      await confirm('Remove all images without a name, the build cache and everything that nothing uses?');
     const pruned = await prune(store, { dryRun, progress: this.progress, signal: this.signal });
     const verb = dryRun ? 'Would remove' : 'Removed';
     this.log(
       `${verb} ${pruned.images.length} images, ${pruned.layers.length} layers, ${pruned.blobs.length} blobs (${humanSize(pruned.blobBytes)})`,
     );
+    if (pruned.cachedSteps > 0 || pruned.cacheMounts > 0)
+      this.log(`${verb} the build cache: ${pruned.cachedSteps} steps, ${pruned.cacheMounts} cache mounts`);
     return pruned;
   }
 }

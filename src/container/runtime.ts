@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stderr } from 'node:process';
 import { ImgbootError } from '../errors.ts';
 import { findProgram } from '../system/requirements-check.ts';
 import { startProcess } from '../system/process.ts';
@@ -54,8 +55,8 @@ export interface RunContainerRequest {
   id: string;
   /** An empty directory for the bundle and the runtime's state. */
   scratch: string;
-  /** Gets what the process prints, both streams. */
-  onOutput: (bytes: Buffer) => void;
+  /** Gets what the process prints, both streams; our own terminal is the process's where undefined. */
+  onOutput: ((bytes: Buffer) => void) | undefined;
 }
 
 /** Runs a container to its end in the foreground. @returns its exit status, 128 and more for a signal */
@@ -71,11 +72,12 @@ export async function runContainer({
   for (const directory of [bundle, state]) mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
   const process = await startProcess(runtime.program, ['--root', state, 'run', '--bundle', bundle, id], {
-    stdin: 'ignore',
-    stdout: 'pipe',
+    stdin: onOutput === undefined ? 'inherit' : 'ignore',
+    stdout: onOutput === undefined ? 'inherit' : 'pipe',
   });
-  process.stdout!.on('data', onOutput);
-  process.stderr.on('data', (text: string) => onOutput(Buffer.from(text)));
+  const show = onOutput ?? ((bytes: Buffer): void => void stderr.write(bytes));
+  process.stdout?.on('data', show);
+  process.stderr.on('data', (text: string) => show(Buffer.from(text)));
   const { exitCode, signal } = await process.exited;
   if (exitCode !== undefined) return exitCode;
   throw new ImgbootError('IMGBOOT_RUNTIME_FAILED', `${runtime.program} was ended by ${signal}`);

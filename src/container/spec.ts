@@ -1,3 +1,5 @@
+import type { SeccompFilter } from './seccomp.ts';
+
 /** The part of the OCI runtime specification's configuration that we write. @see runtime-spec config.md, config-linux.md */
 export interface RuntimeSpec {
   ociVersion: string;
@@ -18,6 +20,7 @@ export interface RuntimeSpec {
     maskedPaths: string[];
     readonlyPaths: string[];
     cgroupsPath: string;
+    seccomp?: SeccompFilter;
     resources: {
       devices: { allow: boolean; type?: string; major?: number; minor?: number; access: string }[];
     };
@@ -52,10 +55,14 @@ export interface SpecRequest {
   mounts: SpecMount[];
   /** From the root of each cgroup hierarchy. */
   cgroup: string;
+  /** The process has a terminal. */
+  terminal: boolean;
+  /** None when undefined. */
+  seccomp: SeccompFilter | undefined;
 }
 
 /** What docker and podman leave to a container by default. */
-const defaultCapabilities = [
+export const defaultCapabilities = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
   'CAP_FOWNER',
@@ -133,7 +140,7 @@ export function runtimeSpec(request: SpecRequest): RuntimeSpec {
     root: { path: request.rootfs, readonly: false },
     hostname: request.hostname,
     process: {
-      terminal: false,
+      terminal: request.terminal,
       user: request.user,
       args: request.args,
       env: request.env,
@@ -157,6 +164,7 @@ export function runtimeSpec(request: SpecRequest): RuntimeSpec {
       maskedPaths,
       readonlyPaths,
       cgroupsPath: request.cgroup,
+      ...(request.seccomp === undefined ? {} : { seccomp: request.seccomp }),
       resources: {
         devices: [
           { allow: false, access: 'rwm' },

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { hexOf, type ChainId, type DiffId, type Digest } from '../image/digest.ts';
 import type { Descriptor } from '../image/manifest.ts';
+import { removeTree } from '../system/remove-tree.ts';
 import { layerName, type LayerName, type StorePaths } from './paths.ts';
 
 /** What a build step made, under the key of all that it was made from. */
@@ -52,11 +53,21 @@ export class BuildCache {
     return names;
   }
 
-  /** Forgets every step; their layers and blobs are garbage then, where no image has them. @returns how many */
-  clear(): number {
-    const files = this.#files();
-    for (const file of files) rmSync(join(this.#paths.cache, file));
-    return files.length;
+  /** How much there is to clear. */
+  size(): { cachedSteps: number; cacheMounts: number } {
+    const mounts = existsSync(this.#paths.cacheMounts) ? readdirSync(this.#paths.cacheMounts) : [];
+    return {
+      cachedSteps: this.#files().length,
+      cacheMounts: mounts.filter((name) => !name.endsWith('.lock')).length,
+    };
+  }
+
+  /**
+   * Forgets every step, and what builds keep for one another; the layers and blobs are garbage then, where no image
+   * has them. No build may be under way.
+   */
+  clear(): void {
+    removeTree(this.#paths.cache);
   }
 
   #files(): string[] {

@@ -22,9 +22,12 @@ export interface Garbage {
 /** The boot report of the running system. @see docs/architecture.md 4.3 step 7 */
 const BOOT_REPORT = '/run/imgboot/boot.json';
 
-/** Finds the blobs and layers that no image, persistent writable layer or running system refers to. */
-export function findGarbage(store: Store): Garbage {
-  const used = new BuildCache(store.paths).used();
+/**
+ * Finds the blobs and layers that no image, persistent writable layer or running system refers to; without
+ * `keepsCache`, nor the build cache alone.
+ */
+export function findGarbage(store: Store, { keepsCache = true }: { keepsCache?: boolean } = {}): Garbage {
+  const used = keepsCache ? new BuildCache(store.paths).used() : new Set<string>();
   for (const descriptor of readIndex(store.paths).manifests) {
     used.add(hexOf(descriptor.digest));
     const image = tryReadImage(store.paths, descriptor);

@@ -45,6 +45,10 @@ export class StorePaths {
   get cache(): string {
     return join(this.root, 'cache');
   }
+  /** The directories of `RUN --mount=type=cache`. */
+  get cacheMounts(): string {
+    return join(this.cache, 'mounts');
+  }
   get tmp(): string {
     return join(this.root, 'tmp');
   }

@@ -1,5 +1,6 @@
 import { REF_NAME } from '../image/manifest.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { BuildCache } from './build-cache.ts';
 import { findGarbage, removeGarbage, type Garbage } from './collect.ts';
 import { readIndex } from './index-file.ts';
 import type { Store } from './store.ts';
@@ -7,9 +8,15 @@ import type { Store } from './store.ts';
 export interface Pruned extends Garbage {
   /** Digests of manifests that had lost their names. */
   images: string[];
+  /** Steps that the build cache remembered, and the directories of `RUN --mount=type=cache`. */
+  cachedSteps: number;
+  cacheMounts: number;
 }
 
-/** Removes images without a name, and what nothing refers to. With `dryRun` it only says what would go. */
+/**
+ * Removes images without a name, the build cache, and what nothing refers to. With `dryRun` it only says what would
+ * go.
+ */
 export async function prune(
   store: Store,
   { dryRun, ...options }: OperationOptions & { dryRun: boolean },
@@ -18,10 +25,17 @@ export async function prune(
     (descriptor) => descriptor.annotations?.[REF_NAME] === undefined,
   );
   const images = nameless.map((descriptor) => descriptor.digest as string);
-  if (dryRun) return { images, ...findGarbage(store) };
+  const cache = new BuildCache(store.paths);
+  if (dryRun) return { images, ...cache.size(), ...findGarbage(store, { keepsCache: false }) };
   await using _workspace = await store.workspace();
   await store.forget((descriptor) => descriptor.annotations?.[REF_NAME] === undefined);
-  return { images, ...(await collect(store, options)) };
+  // No build is under way while the content is ours alone.
+  using _content = await store.lockContent('exclusive', options);
+  const size = cache.size();
+  cache.clear();
+  const garbage = findGarbage(store);
+  removeGarbage(store, garbage);
+  return { images, ...size, ...garbage };
 }
 
 /** Deletes what nothing refers to, once nobody else works with the store's content. */

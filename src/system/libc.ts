@@ -9,6 +9,11 @@ export type RawPath = string | Buffer;
 
 /** linux/mount.h */
 export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MNT_DETACH = 2;
 
 /** sys/file.h */
 export const LOCK_SH = 1;

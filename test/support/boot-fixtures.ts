@@ -1,4 +1,4 @@
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { diskCommandLine } from '../../src/boot/command-line.ts';
@@ -10,8 +10,8 @@ import { parseModuleSelection } from '../../src/initramfs/module-selection.ts';
 import { loadArchive } from '../../src/store/load.ts';
 import { Store } from '../../src/store/store.ts';
 import { bookwormTar } from './fixtures.ts';
+import { writeLayout } from './handmade-image.ts';
 import { makeOnce } from './make-once.ts';
-import { writeOciLayout } from './oci-layout.ts';
 import { TemporaryDirectory } from './temporary-directory.ts';
 
 /** Where the test files of one run share what is costly to make; set by the global setup. */
@@ -46,7 +46,11 @@ export async function bootImage(
   const directory = await makeOnce(path.join(runDirectory(), name), async (aside) => {
     await using work = await TemporaryDirectory.create();
     const layout = path.join(work.path, 'layout');
-    await writeOciLayout(layout, { reference, layers: await layers(work.path) });
+    const tars = await Promise.all((await layers(work.path)).map(async (tar) => await readFile(tar)));
+    writeLayout(layout, {
+      name: reference,
+      layers: tars.map((tar) => ({ tar, compression: 'zstd' as const })),
+    });
     const store = Store.openOrCreate(path.join(aside, 'store'), undefined);
     await loadArchive(store, { source: { kind: 'path', path: layout } });
     await makeImageInitramfs(store, {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { $ } from 'zx';
 import { loopFilesystem } from '../../test/support/loop-filesystem.ts';
-import { writeOciLayout } from '../../test/support/oci-layout.ts';
+import { writeOciLayout } from './oci-layout.ts';
 import { imgboot, say } from './measure.ts';
 import type { Comparison } from './report.ts';
 

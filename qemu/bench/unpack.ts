@@ -5,7 +5,7 @@ import { Store } from '../../src/store/store.ts';
 import { unpackLayers } from '../../src/store/unpack.ts';
 import { bookwormTar } from '../../test/support/fixtures.ts';
 import { loopFilesystem } from '../../test/support/loop-filesystem.ts';
-import { writeOciLayout } from '../../test/support/oci-layout.ts';
+import { writeOciLayout } from './oci-layout.ts';
 import { best, imgboot, say } from './measure.ts';
 import type { Comparison } from './report.ts';
 

@@ -18,7 +18,9 @@ export default class Images extends ImgbootCommand {
 
   async run(): Promise<ImageSummary[]> {
     const { flags } = await this.parse(Images);
-    const images = Store.open(flags.store).images().map(describeImage);
+    const images = Store.open(flags.store)
+      .images((image) => this.tell(`imgboot: ${image.name}: ${image.error.message}`))
+      .map(describeImage);
     if (flags.quiet) for (const image of images) this.log(image.id);
     else {
       this.log(

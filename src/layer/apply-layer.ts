@@ -31,22 +31,42 @@ export async function applyLayer(
   source: LayerSource,
   { root, feed }: { root: string; feed: BlobFeed },
 ): Promise<AppliedLayer> {
-  const blob = openSync(source.path, 'r');
-  try {
-    const compression = compressionOf(blob);
+  return withBlob(source, async (blob) => {
     const applier = new LayerApplier();
     const reader = new TarReader(applier);
     using _inside = enterRoot(root);
-    const facts = await feed.read({ fd: blob, compression }, (bytes) => reader.write(bytes));
+    const facts = await feed.read(blob, (bytes) => reader.write(bytes));
     if (source.expected === undefined) checkEnd(reader);
     else checkExpected(facts, source.expected);
     reader.finish();
     applier.finish();
-    return { ...facts, compression };
+    return { ...facts, compression: blob.compression };
+  });
+}
+
+/**
+ * Reads a layer blob whose content is known already, for nothing but its digest and DiffID.
+ * @throws IMGBOOT_DIGEST_MISMATCH, IMGBOOT_BAD_LAYER, IMGBOOT_UNKNOWN_COMPRESSION
+ */
+export async function verifyLayer(source: LayerSource, feed: BlobFeed): Promise<void> {
+  await withBlob(source, async (blob) => {
+    const facts = await feed.read(blob, () => {});
+    if (source.expected !== undefined) checkExpected(facts, source.expected);
+  });
+}
+
+async function withBlob<Result>(
+  source: LayerSource,
+  use: (blob: { fd: number; compression: Compression }) => Promise<Result>,
+): Promise<Result> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(source.path, 'r');
+    return await use({ fd, compression: compressionOf(fd) });
   } catch (error) {
     throw translate(error, source);
   } finally {
-    closeSync(blob);
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

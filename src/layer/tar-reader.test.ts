@@ -296,7 +296,7 @@ function sparse10(map: string): EntrySpec {
 
 /** Extension blocks full of empty runs, each saying that another follows. */
 function oldSparse({ extensions }: { extensions: number }): Buffer {
-  const run = `${'00000000000\0'}${'00000000000\0'}`;
+  const run = '00000000000\0'.repeat(2);
   const block = Buffer.alloc(512);
   block.write(run.repeat(21), 0, 'latin1');
   block[504] = 1;

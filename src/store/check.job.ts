@@ -79,8 +79,11 @@ function layerDamage(
   if (uuid === undefined) return 'its record is missing or of another layer';
   if (uuid !== null && (!isSubvolume(place) || subvolumeUuid(place) !== uuid))
     return 'it is not the subvolume that was made for it';
-  const [difference, ...more] = compareTrees(place, fresh);
-  if (difference === undefined) return undefined;
-  const where = Buffer.from(difference.path, 'latin1').toString();
-  return `it is not what its blob makes: ${JSON.stringify(where)}: ${difference.what}${more.length > 0 ? `, and ${more.length} more` : ''}`;
+  const differences = compareTrees(place, fresh);
+  // A time alone says little: whatever is done to a file changes one.
+  const first = differences.find(({ what }) => !what.startsWith('time ')) ?? differences[0];
+  if (first === undefined) return undefined;
+  const where = JSON.stringify(Buffer.from(first.path, 'latin1').toString());
+  const more = differences.length > 1 ? `, and ${differences.length - 1} more` : '';
+  return `it is not what its blob makes: ${where}: ${first.what}${more}`;
 }

@@ -49,6 +49,8 @@ export async function fsck(
     });
   for (const descriptor of readIndex(store.paths).manifests) await check.image(descriptor);
   check.garbage();
+  // A layer that is back makes its images bootable again.
+  if (repair) await store.refreshBootFiles();
   return check.problems;
 }
 

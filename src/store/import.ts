@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  openSync,
-  readSync,
-  statSync,
-} from 'node:fs';
+import { constants, createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +8,7 @@ import { ImgbootError } from '../errors.ts';
 import { nextChainId } from '../image/chain-id.ts';
 import { layerMediaTypes, type Config, type HistoryEntry } from '../image/manifest.ts';
 import { storedName } from '../image/reference.ts';
-import { detectCompression } from '../layer/decompress.ts';
+import { isLayerCompression } from '../layer/decompress.ts';
 import { runCommand } from '../system/exec.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { timestamp } from '../system/timestamp.ts';
@@ -25,6 +16,7 @@ import { canonicalTar } from './canonical-tar.ts';
 import { adoptBlob, writeManifest } from './add-image.ts';
 import { layerName } from './paths.ts';
 import type { Store } from './store.ts';
+import { compressionOfFile, undoCompression } from './undo-compression.ts';
 import { publishLayer, runUnpack } from './unpack.ts';
 import type { Image } from './image.ts';
 import type { Workspace } from './workspace.ts';
@@ -119,21 +111,10 @@ async function spool(workspace: Workspace, { source, progress, signal }: ImportR
 
 /** Decompresses what OCI has no media type for. */
 async function undoForeign(path: string, signal: AbortSignal | undefined): Promise<string> {
-  const compression = detectCompression(firstBytes(path));
-  if (compression === 'none' || compression === 'gzip' || compression === 'zstd') return path;
+  if (isLayerCompression(compressionOfFile(path))) return path;
   const plain = `${path}.plain`;
-  await runCommand(compression, ['--decompress', '--stdout', path], { signal, outputTo: { file: plain } });
+  await undoCompression(path, { to: plain, signal });
   return plain;
-}
-
-function firstBytes(path: string): Buffer {
-  const start = Buffer.alloc(16);
-  const fd = openSync(path, 'r');
-  try {
-    return start.subarray(0, readSync(fd, start));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** A directory as a tar with everything an image keeps, in an order that does not depend on the disk. */

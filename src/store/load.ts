@@ -11,6 +11,7 @@ import type { OperationOptions } from '../system/progress.ts';
 import type { Image } from './image.ts';
 import { fetchImage } from './pull.ts';
 import type { Store } from './store.ts';
+import { compressionOfFile, undoCompression } from './undo-compression.ts';
 
 export interface LoadRequest extends OperationOptions {
   /** An archive of docker save, podman save or skopeo, or an OCI layout directory. */
@@ -69,12 +70,23 @@ async function bring(place: string, { source, progress, signal }: LoadRequest): 
         hint: 'give an archive of docker save, podman save or skopeo, or the directory of an OCI layout',
       });
     }
-    if (stats.isFile() || stats.isDirectory()) return symlinkSync(resolve(source.path), place);
+    if (stats.isDirectory()) return symlinkSync(resolve(source.path), place);
+    if (stats.isFile()) return uncompressed(resolve(source.path), { place, signal });
   }
   // A pipe can be read once, and is read more often than that.
   const stream = source.kind === 'stream' ? source.stream : createReadStream(source.path);
   progress?.({ step: source.kind === 'stream' ? 'reading standard input' : `reading ${source.path}` });
-  await pipeline(stream, createWriteStream(place, { mode: 0o600 }), { signal });
+  await pipeline(stream, createWriteStream(`${place}.read`, { mode: 0o600 }), { signal });
+  await uncompressed(`${place}.read`, { place, signal });
+}
+
+/** skopeo reads compressed archives of some kinds and versions only. */
+async function uncompressed(
+  path: string,
+  { place, signal }: { place: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  if (compressionOfFile(path) === 'none') symlinkSync(path, place);
+  else await undoCompression(path, { to: place, signal });
 }
 
 async function members(directory: string, { signal }: LoadRequest): Promise<Member[]> {

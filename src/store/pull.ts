@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { storedName } from '../image/reference.ts';
 import type { Digest } from '../image/digest.ts';
@@ -46,10 +46,11 @@ export async function fetchImage(
 ): Promise<Descriptor> {
   const { workspace, progress, signal } = request;
   progress?.({ step: `copying ${request.from}` });
-  // The layout has the store's own shape, so that the same code reads both.
-  const fetched = new StorePaths(join(workspace.path, 'fetched'));
-  mkdirSync(fetched.root, { recursive: true });
-  await copyImage({ ...request, to: 'oci:fetched/oci:image', cwd: workspace.path, remote: 'from', signal });
+  // The layout has the store's own shape, so that the same code reads both. One for each image: the next would find
+  // this one's index there, and its blobs gone.
+  const fetched = new StorePaths(mkdtempSync(join(workspace.path, 'fetched-')));
+  const to = `oci:${basename(fetched.root)}/oci:image` as const;
+  await copyImage({ ...request, to, cwd: workspace.path, remote: 'from', signal });
   const descriptor = parseIndex(readFileSync(fetched.index), fetched.index).manifests[0]!;
   return adoptImage(store, { descriptor, from: fetched, workspace, progress, signal });
 }

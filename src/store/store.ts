@@ -95,8 +95,7 @@ export class Store {
   async workspace(): Promise<Workspace> {
     // What failed or was killed may have put things in place that nothing names: who ends last, tidies up.
     const workspace = await Workspace.create(this.paths, this.driver, () => this.#collectIfIdle());
-    using _index = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
-    writeBootFiles(this.#place, readIndex(this.paths));
+    await this.refreshBootFiles();
     if (workspace.sweptAfterKill) this.#collectIfIdle();
     return workspace;
   }
@@ -139,6 +138,12 @@ export class Store {
     await updateIndex(this.#place, (index) => {
       index.manifests = index.manifests.filter((descriptor) => !drop(descriptor));
     });
+  }
+
+  /** Makes the boot files follow from the index and the layers as they are. */
+  async refreshBootFiles(): Promise<void> {
+    using _index = await FileLock.acquire(join(this.paths.locks, 'index'), 'exclusive');
+    writeBootFiles(this.#place, readIndex(this.paths));
   }
 
   /** Blobs and layers that were put in place and never named. Others at work may need theirs. */

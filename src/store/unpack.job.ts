@@ -1,6 +1,6 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { applyLayer, type AppliedLayer, type LayerSource } from '../layer/apply-layer.ts';
+import { applyLayer, verifyLayer, type AppliedLayer, type LayerSource } from '../layer/apply-layer.ts';
 import { BlobFeed } from '../layer/feed.ts';
 import { syncTree } from '../system/durable.ts';
 import type { JobContext } from '../system/isolate.ts';
@@ -17,6 +17,8 @@ export interface UnpackJob {
   /** The layer below the first new one, and all below that, topmost first. */
   parents: string[];
   steps: { newName: string; source: LayerSource }[];
+  /** Blobs of layers that are unpacked already, to be proved only. */
+  known: LayerSource[];
 }
 
 /** Leaves each layer, sealed and durable, at its `newName`. */
@@ -25,6 +27,7 @@ export async function runJob(job: UnpackJob, { progress }: JobContext): Promise<
   await using feed = await BlobFeed.start();
   const applied: AppliedLayer[] = [];
   const parents = [...job.parents];
+  for (const source of job.known) await verifyLayer(source, feed);
   for (const [index, { newName, source }] of job.steps.entries()) {
     progress({ step: `unpacking layer ${index + 1} of ${job.steps.length}` });
     const scratch = mkdtempSync(join(job.scratch, 'unpack-'));

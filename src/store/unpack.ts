@@ -1,6 +1,6 @@
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AppliedLayer } from '../layer/apply-layer.ts';
+import type { AppliedLayer, LayerSource } from '../layer/apply-layer.ts';
 import { replaceFile, syncDirectory } from '../system/durable.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
@@ -39,17 +39,20 @@ export async function unpackLayers(
     blobPath?: (digest: Digest) => string;
   },
 ): Promise<void> {
-  const firstMissing = layers.findIndex((layer) => !isUnpacked(store, layer));
-  if (firstMissing < 0) return;
+  const source = ({ descriptor: { digest }, diffId }: ImageLayer): LayerSource => ({
+    path: blobPath(digest),
+    expected: { digest, diffId },
+  });
+  const present = layers.findIndex((layer) => !isUnpacked(store, layer));
+  const firstMissing = present < 0 ? layers.length : present;
   const missing = layers.slice(firstMissing);
   const steps = missing.map((layer, index) => ({
     newName: workspace.newLayerName(index),
-    source: {
-      path: blobPath(layer.descriptor.digest),
-      expected: { digest: layer.descriptor.digest, diffId: layer.diffId },
-    },
+    source: source(layer),
   }));
-  await runUnpack(store, { workspace, parents: layers.slice(0, firstMissing), steps, ...options });
+  const known = unproved(store, layers.slice(0, firstMissing)).map(source);
+  if (steps.length === 0 && known.length === 0) return;
+  await runUnpack(store, { workspace, parents: layers.slice(0, firstMissing), steps, known, ...options });
   for (const [index, layer] of missing.entries()) {
     publishLayer(store, {
       newName: steps[index]!.newName,
@@ -70,6 +73,7 @@ export async function runUnpack(
     workspace: Workspace;
     parents: readonly ImageLayer[];
     steps: UnpackJob['steps'];
+    known?: UnpackJob['known'];
   },
 ): Promise<AppliedLayer[]> {
   const job: UnpackJob = {
@@ -78,6 +82,7 @@ export async function runUnpack(
     scratch: request.workspace.path,
     parents: request.parents.map((layer) => layer.name).toReversed(),
     steps: request.steps,
+    known: request.known ?? [],
   };
   return runIsolated<UnpackJob, AppliedLayer[]>(jobModule(import.meta.url, 'unpack.job'), job, request);
 }
@@ -99,6 +104,18 @@ export function publishLayer(
   replaceFile(store.paths.layerRecord(layer.name), `${JSON.stringify(record)}\n`);
   renameSync(from, to);
   syncDirectory(store.paths.layers);
+}
+
+/**
+ * Those of the layers whose blob nobody has seen to make their content: an image may claim the DiffID of a layer that
+ * is there for a blob that holds something else.
+ */
+function unproved(store: Store, layers: readonly ImageLayer[]): ImageLayer[] {
+  const pair = ({ descriptor, diffId }: ImageLayer): string => `${descriptor.digest} ${diffId}`;
+  const candidates = layers.filter(({ descriptor, diffId }) => (descriptor.digest as string) !== diffId);
+  if (candidates.length === 0) return [];
+  const proved = new Set(store.images().flatMap((image) => image.layers.map(pair)));
+  return candidates.filter((layer) => !proved.has(pair(layer)));
 }
 
 function isUnpacked(store: Store, layer: ImageLayer): boolean {

@@ -302,7 +302,7 @@ describe.each(drivers)('a hostile image with the $driver driver', (driver) => {
   }
 
   describe('that stays inside its root', () => {
-    it.each(Object.entries(contained))('%s', async (title, { layers, inside }) => {
+    it.each(Object.entries(contained))('%s', async (_title, { layers, inside }) => {
       const before = await listing(guard);
       await store.load(filesystem.layout(image(layers, 'inside:1')));
       expect(await listing(guard)).toEqual(before);
@@ -310,7 +310,7 @@ describe.each(drivers)('a hostile image with the $driver driver', (driver) => {
         'inside:1',
         Object.keys(inside).map((name) => name.replaceAll('GUARD', guard)),
       );
-      expect(found, title).toEqual(Object.values(inside).map((value) => value?.replaceAll('GUARD', guard)));
+      expect(found).toEqual(Object.values(inside).map((value) => value?.replaceAll('GUARD', guard)));
     });
   });
 
@@ -447,7 +447,7 @@ describe.each(drivers)('a hostile image with the $driver driver', (driver) => {
     );
     const shown = await store.cliOk('history', ['words:1']);
     expect(shown).toContain('RUN echo  ]0;owned   31m FAKE LINE');
-    expect(shown).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    expect(shown.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
     expect(JSON.parse(await store.cliOk('history', ['words:1', '--json']))).toMatchObject([
       { createdBy: words },
     ]);

@@ -10,5 +10,5 @@ fi
 echo '== Building imgboot' >&2
 npm run --silent build
 echo '== What this machine lacks for it' >&2
-bin/imgboot doctor bootstrap mkinitramfs qemu --install
+bin/imgboot doctor bootstrap build mkinitramfs qemu --install
 exec node qemu/demo.ts

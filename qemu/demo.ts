@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { $, type ProcessPromise } from 'zx';
 import { Console } from '../src/vm/console.ts';
@@ -42,7 +42,13 @@ try {
 
 async function demo(): Promise<void> {
   title(`An image of Debian ${SUITE}, from Debian's archive`);
-  await run(['bootstrap', SUITE, ...store, '--driver', 'overlay', '--kernel', 'cloud', '--tag', 'demo']);
+  await run(['bootstrap', SUITE, ...store, '--driver', 'overlay', '--kernel', 'cloud']);
+
+  title("The README's Dockerfile, built on it");
+  const context = path.join(directory, 'context');
+  await mkdir(context);
+  await writeFile(path.join(context, 'Dockerfile'), await readmeDockerfile());
+  await run(['build', '--tag', 'demo', '--check-boot', ...store, context]);
   await run(['images', ...store]);
 
   title('Its initramfs, for any machine');
@@ -55,6 +61,14 @@ async function demo(): Promise<void> {
   title('The machine');
   await bootAndLook();
   title(`Done in ${Math.round((Date.now() - startedMs) / 1000)} s. Yours: imgboot bootstrap, imgboot qemu`);
+}
+
+/** The Dockerfile that the README shows. */
+async function readmeDockerfile(): Promise<string> {
+  const readme = await readFile(path.join(repository, 'README.md'), 'utf8');
+  const [, dockerfile] = /```dockerfile\n([^]*?)```/.exec(readme) ?? [];
+  if (dockerfile === undefined) throw new Error('the README has no Dockerfile');
+  return dockerfile;
 }
 
 async function makeTopLayer(top: string): Promise<void> {
@@ -96,6 +110,8 @@ async function bootAndLook(): Promise<void> {
   await expect(`${HOST_NAME} login:`, 240);
   machine.stdin.write('root\n');
   await expect(`root@${HOST_NAME}:`, 60);
+  machine.stdin.write('exec 3<>/dev/tcp/127.0.0.1/80; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3\n');
+  await expect('<h1>Booted from a container image</h1>', 30);
   machine.stdin.write('cat /run/imgboot/boot.json\n');
   await expect(/^\}\n.*# /m, 30);
   machine.stdin.write('systemctl poweroff\n');

@@ -1,0 +1,51 @@
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { Guest } from '../../src/boot/guest.ts';
+import { copyToStore } from '../../src/store/copy.ts';
+import { Store } from '../../src/store/store.ts';
+import { tagImage } from '../../src/store/tag.ts';
+import { bookwormImage, quietConsole } from '../support/boot-fixtures.ts';
+import { bootMachine } from '../support/boot-machine.ts';
+import { GuestShell } from '../support/guest-shell.ts';
+import { repository } from '../support/paths.ts';
+import { runCliOk } from '../support/run-cli.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
+
+it('the example server is built from its Dockerfile, boots, and its services answer', async (context) => {
+  await using directory = await TemporaryDirectory.create();
+  const base = await bookwormImage();
+  const store = Store.openOrCreate(path.join(directory.path, 'store'), undefined);
+  await copyToStore(base.store, store, { reference: base.reference });
+  await tagImage(store, { image: base.reference, name: 'debian:bookworm' });
+  await runCliOk(
+    ['build', '--store', store.paths.root, '-t', 'server', '--check-boot', 'docs/examples/server'],
+    {
+      cwd: repository,
+      timeoutMs: 240_000,
+    },
+  );
+  await using guest = await Guest.make(store, {
+    reference: 'server',
+    kver: undefined,
+    filesystem: 'btrfs',
+    diskBytes: undefined,
+    topLayer: undefined,
+    writable: 'ephemeral',
+    keep: undefined,
+  });
+  await using machine = await bootMachine(context, {
+    kernel: guest.kernel,
+    initrd: guest.initrd,
+    append: `${guest.commandLine} ${quietConsole}`,
+    drives: [{ path: guest.disk, format: 'raw', access: 'write' }],
+  });
+  const shell = await GuestShell.login(machine);
+  const ask = (port: number, words: string): string =>
+    `bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}; ${words}'`;
+  expect(await shell.run(ask(80, 'printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'))).toContain(
+    '<h1>A server that was booted from a container image</h1>',
+  );
+  expect(await shell.run(ask(22, 'head -n 1 <&3'))).toMatch(/^SSH-2\.0-OpenSSH/);
+  expect(await shell.run('id --name --groups alice')).toBe('alice sudo');
+  await shell.powerOff();
+});

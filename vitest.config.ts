@@ -13,7 +13,7 @@ export default defineConfig({
           globalSetup: ['test/support/system-setup.ts'],
           runner: 'test/support/skipping-runner.ts',
           testTimeout: 120_000,
-          hookTimeout: 180_000,
+          hookTimeout: 600_000,
           maxWorkers: 2,
         },
       },

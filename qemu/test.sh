@@ -45,5 +45,9 @@ if [ "$(id -u)" -eq 0 ]; then
   bin/imgboot doctor develop --install
 fi
 sh qemu/check.sh
+if [ "$(id -u)" -eq 0 ]; then
+  echo 'test: the root file systems that the tests share (kept in .cache)' >&2
+  node test/support/make-fixtures.ts
+fi
 run_project system
 run_project boot

@@ -162,6 +162,7 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         pacman: 'libcap',
         dnf: 'libcap',
       }),
+      program('time', 'measure the memory of commands', 'time'),
       program('mkfs.xfs', 'test stores on xfs', 'xfsprogs'),
       program('sfdisk', 'make test disks with partitions', {
         apt: 'fdisk',

@@ -35,6 +35,11 @@ export async function trixieTar(): Promise<string> {
   return debianTar('trixie', bootablePackages);
 }
 
+/** The root file system of a Debian 12 with apt and what is essential, and nothing else. */
+export async function minimalTar(): Promise<string> {
+  return debianTar('bookworm', []);
+}
+
 /** A Debian of minbase and `include`, from Debian's archive; about half a minute the first time. */
 export async function debianTar(suite: string, include: readonly string[]): Promise<string> {
   const key = createHash('sha256').update(include.join(',')).digest('hex').slice(0, 12);

@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { debianTar } from '../support/fixtures.ts';
+import { minimalTar } from '../support/fixtures.ts';
 import { repository } from '../support/paths.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -18,7 +18,7 @@ describe("imgboot's own packages", () => {
     directory = await TemporaryDirectory.create();
     root = path.join(directory.path, 'root');
     await mkdir(root);
-    const [rootfs] = await Promise.all([debianTar('bookworm', []), makePackages(directory.path)]);
+    const [rootfs] = await Promise.all([minimalTar(), makePackages(directory.path)]);
     await execa('tar', ['-xf', rootfs, '-C', root]);
     tarball = await only(directory.path, '.tar.gz');
     deb = await only(directory.path, '.deb');

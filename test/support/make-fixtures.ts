@@ -1,0 +1,7 @@
+import { bookwormTar, kernelOf, minimalTar, trixieTar } from './fixtures.ts';
+
+// Makes what the tests share, before any of them waits for it under a time limit of its own.
+
+await minimalTar();
+await kernelOf(await bookwormTar());
+await trixieTar();

@@ -393,7 +393,9 @@ function headerSum(block: Buffer): number {
 }
 
 function checkSum(block: Buffer): void {
-  if (headerSum(block) !== numberAt(block, 148, 8)) {
+  // What is no number is no checksum either.
+  const digits = stringAt(block, 148, 8).trim();
+  if (!/^[0-7]+$/.test(digits) || headerSum(block) !== Number.parseInt(digits, 8)) {
     throw badTar('this is not a tar, or it is damaged: a header does not match its checksum');
   }
 }

@@ -39,8 +39,8 @@ export async function fsck(
   await using workspace = await store.workspace();
   using _content = await store.lockContent('exclusive', options);
   const check = new Check(store, { repair, workspace, options });
-  // workspace() has written them anew.
-  for (const name of before)
+  // workspace() has written them anew. After a kill that is no finding: between the index and them is a moment.
+  for (const name of workspace.sweptAfterKill ? [] : before)
     check.found({
       kind: 'boot-file',
       subject: name,

@@ -14,8 +14,8 @@ export interface LayerSpec {
 }
 
 export interface ImageSpec {
-  /** `org.opencontainers.image.ref.name`. */
-  name: string;
+  /** `org.opencontainers.image.ref.name`; none when undefined. */
+  name?: string;
   layers: (LayerSpec | Buffer)[];
   /** Changes of the config, the manifest and the index, to make them wrong. */
   config?: (config: Record<string, unknown>) => void;
@@ -34,7 +34,7 @@ export function writeLayout(directory: string, ...images: ImageSpec[]): string {
   writeFileSync(path.join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   const manifests = images.map((image) => ({
     ...writeImage(directory, image),
-    annotations: { 'org.opencontainers.image.ref.name': image.name },
+    ...(image.name === undefined ? {} : { annotations: { 'org.opencontainers.image.ref.name': image.name } }),
   }));
   writeFileSync(path.join(directory, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
   return directory;

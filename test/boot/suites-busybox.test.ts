@@ -1,19 +1,11 @@
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { truncate, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BootReport } from '../../src/boot/boot-report.ts';
-import { bootImage, freshDisk, machineOf, packLayer, type BootImage } from '../support/boot-fixtures.ts';
+import { freshDisk, machineOf } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
-import { bookwormTar } from '../support/fixtures.ts';
+import { busyboxImage } from '../support/busybox-image.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-
-/** What the image's only script says when it has the machine. */
-const init = `#!/bin/sh
-mount -t proc proc /proc 2> /dev/null
-echo one > /mark && echo "busybox: $(cat /proc/1/comm) has $(awk '$2 == "/" { print $3 }' /proc/mounts)"
-printf 'report: %s\\n' "$(tr '\\n' ' ' < /run/imgboot/boot.json)"
-`;
 
 const patience = { timeoutMs: 60_000, unless: /Kernel panic|imgboot: .* To mend it:/ };
 
@@ -29,7 +21,7 @@ describe('an image of busybox and a kernel, without systemd', () => {
     { filesystem: 'ext4', writable: 'ephemeral', root: 'overlay' },
     { filesystem: 'btrfs', writable: 'ram', root: 'overlay' },
   ] as const)('boots from $filesystem, $writable', async ({ filesystem, writable, root }, context) => {
-    const disk = await freshDisk(directory.path, await busybox(), { filesystem });
+    const disk = await freshDisk(directory.path, await busyboxImage(), { filesystem });
     await using machine = await bootMachine(context, machineOf(disk, { writable }));
     expect(await machine.expect(/busybox: .*\n/, patience)).toBe(`busybox: init has ${root}\n`);
   });
@@ -44,7 +36,7 @@ describe('an image of busybox and a kernel, without systemd', () => {
       { by: 'its PARTUUID', asked: () => `PARTUUID=${partition.uuid}` },
       { by: 'its PARTLABEL, which has a blank', asked: () => `PARTLABEL=${partition.name}` },
     ])('is found by $by', async ({ asked }, context) => {
-      const disk = await freshDisk(directory.path, await busybox(), { filesystem: 'ext4' });
+      const disk = await freshDisk(directory.path, await busyboxImage(), { filesystem: 'ext4' });
       const whole = await partitioned(disk.path, partition);
       const root = asked(disk.uuid);
       const machine = machineOf(disk, { writable: 'ephemeral', append: `"root=${root}"` });
@@ -58,28 +50,6 @@ describe('an image of busybox and a kernel, without systemd', () => {
     });
   });
 });
-
-/** Debian's kernel and its modules, busybox, and nothing else. */
-async function busybox(): Promise<BootImage> {
-  return await bootImage('busybox', async (work) => {
-    const tree = path.join(work, 'tree');
-    for (const name of ['bin', 'sbin', 'etc', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
-      await mkdir(path.join(tree, name), { recursive: true });
-    }
-    const members = ['./boot/vmlinuz-*', './usr/lib/modules/*', './usr/bin/busybox'];
-    await execa('tar', ['-xf', await bookwormTar(), '-C', tree, '--wildcards', ...members]);
-    await symlink('usr/lib', path.join(tree, 'lib'));
-    for (const name of ['sh', 'init', 'mount', 'awk', 'cat', 'tr']) {
-      await symlink('../usr/bin/busybox', path.join(tree, 'bin', name));
-    }
-    await symlink('../bin/init', path.join(tree, 'sbin/init'));
-    await writeFile(path.join(tree, 'etc/inittab'), '::sysinit:/etc/rc\nttyS0::respawn:-/bin/sh\n');
-    await writeFile(path.join(tree, 'etc/rc'), init, { mode: 0o755 });
-    const tar = path.join(work, 'layer.tar');
-    await packLayer(tree, tar);
-    return [tar];
-  });
-}
 
 /** Puts a file system into the only partition of a disk, and returns the disk's file. */
 async function partitioned(

@@ -21,6 +21,9 @@ interface Cell {
 /** deployments/NAME of the image test/bookworm:latest. */
 const DEPLOYMENT = 'imgboot/deployments/test%2Fbookworm%3Alatest';
 
+/** Each step of a boot has a limit of its own; this one is for when all are near it. */
+const threeBoots = { timeout: 600_000 };
+
 /** One file system's half of the boot matrix: each cell boots a Debian with systemd until it has shown all. */
 export function describeBootMatrix(filesystem: 'btrfs' | 'ext4', driver: Driver): void {
   describe.each([{ withTopLayer: false }, { withTopLayer: true }])(
@@ -61,7 +64,7 @@ export function describeBootMatrix(filesystem: 'btrfs' | 'ext4', driver: Driver)
           .split('\n')
           .filter((name) => /^(ephem|persis)[^.]*(\.\d+)?$/.test(name));
 
-      it('an ephemeral boot forgets the one before it, whose layer is kept', async (context) => {
+      it('an ephemeral boot forgets the one before it, whose layer is kept', threeBoots, async (context) => {
         await boot(context, 'ephemeral', async (shell) => {
           await shell.run('echo one > /root/mark; rm /etc/issue');
           expect(await shell.run('findmnt -no FSTYPE /')).toBe(driver);

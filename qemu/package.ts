@@ -60,6 +60,7 @@ async function collect(): Promise<void> {
     if (await exists(name)) await cp(name, path.join(top, name), { recursive: true });
   }
   await copyFile('node_modules/node/bin/node', path.join(top, 'bin/node'));
+  await cp('docs/man', path.join(top, 'share/man/man1'), { recursive: true });
   for (const directory of await productionPackages()) {
     await cp(directory, path.join(top, directory), {
       recursive: true,
@@ -111,6 +112,10 @@ async function writeDeb(): Promise<string> {
   }
   await $`mv ${top} ${path.join(root, 'usr/lib/imgboot')}`;
   await symlink('../lib/imgboot/bin/imgboot', path.join(root, 'usr/bin/imgboot'));
+  await mkdir(path.join(root, 'usr/share/man'));
+  await $`mv ${path.join(root, 'usr/lib/imgboot/share/man/man1')} ${path.join(root, 'usr/share/man/man1')}`;
+  await $`rm -r ${path.join(root, 'usr/lib/imgboot/share')}`;
+  await $`find ${path.join(root, 'usr/share/man')} -type f -exec gzip -9n {} +`;
   await copyFile('LICENSE', path.join(root, 'usr/share/doc/imgboot/copyright'));
   await writeFile(path.join(root, 'DEBIAN/control'), await controlFile(root));
   await chmod(root, 0o755);

@@ -48,6 +48,7 @@ describe("imgboot's own packages", () => {
     // What it depends on and minbase lacks is not the matter here.
     await inRoot(['dpkg', '--install', '--force-depends', '/imgboot.deb']);
     expect((await inRoot(['imgboot', '--version'])).stdout).toMatch(/^imgboot\//);
+    expect(await readdir(path.join(root, 'usr/share/man/man1'))).toContain('imgboot.1.gz');
     await inRoot(['dpkg', '--purge', 'imgboot']);
     await expect(readdir(path.join(root, 'usr/lib/imgboot'))).rejects.toThrow('ENOENT');
   });

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { measureBoots } from './bench/boot.ts';
+import { measureBuild } from './bench/build.ts';
 import { measureInitramfs } from './bench/initramfs.ts';
 import { measureMemory } from './bench/memory.ts';
 import { describeMachine } from './bench/machine.ts';
@@ -11,7 +12,7 @@ import { measureUnpack } from './bench/unpack.ts';
 
 // `npm run bench`: ratios against peers, all in one run on one machine, because only such ratios mean anything.
 
-const parts = ['start', 'initramfs', 'boot', 'unpack', 'memory'] as const;
+const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'memory'] as const;
 type Part = (typeof parts)[number];
 
 const asked = process.argv.slice(2);
@@ -31,6 +32,7 @@ if (wanted('initramfs') || wanted('boot')) {
   if (wanted('boot')) comparisons.push(...(await measureBoots(peers, made.files)));
 }
 if (wanted('unpack')) comparisons.push(...(await measureUnpack()));
+if (wanted('build')) comparisons.push(...(await measureBuild()));
 if (wanted('memory')) comparisons.push(...(await measureMemory()));
 
 process.stdout.write(asText(comparisons));

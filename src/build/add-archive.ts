@@ -8,6 +8,7 @@ import { splitPath } from '../layer/path.ts';
 import { isTarHeader, TarReader } from '../layer/tar-reader.ts';
 import type { TarEntry, TarHandler } from '../layer/tar-entry.ts';
 import { runCommand } from '../system/exec.ts';
+import { MissingParents } from './apply-copy.ts';
 import type { CopyTarget } from './copy-plan.ts';
 import type { FileSource, SourceFile } from './file-source.ts';
 
@@ -70,11 +71,13 @@ export function unpackArchive(root: string, { tar, target }: { tar: string; targ
 class Below implements TarHandler {
   readonly #applier: LayerApplier;
   readonly #target: CopyTarget;
+  readonly #parents: MissingParents;
   #skips = false;
 
   constructor(applier: LayerApplier, target: CopyTarget) {
     this.#applier = applier;
     this.#target = target;
+    this.#parents = new MissingParents(target.owner ?? { uid: 0, gid: 0 });
   }
 
   entry(entry: TarEntry): void {
@@ -82,6 +85,7 @@ class Below implements TarHandler {
     this.#skips = (entry.type === 'directory' && isDirectoryBehindLink(path)) || path === this.#below('');
     if (this.#skips) return;
     const { owner, chmod } = this.#target;
+    this.#parents.make(path);
     this.#applier.entry({
       ...entry,
       path,

@@ -14,16 +14,20 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sweepCgroups } from '../container/cgroups.ts';
 import { ImgbootError } from '../errors.ts';
+import { REF_NAME, type Descriptor } from '../image/manifest.ts';
+import { storedName } from '../image/reference.ts';
 import { detectCompression } from '../layer/decompress.ts';
 import { isTarHeader } from '../layer/tar-reader.ts';
 import type { Image } from '../store/image.ts';
+import { readIndex } from '../store/index-file.ts';
 import type { Store } from '../store/store.ts';
 import type { Workspace } from '../store/workspace.ts';
 import { runCommand } from '../system/exec.ts';
-import { jobModule, runIsolated } from '../system/isolate.ts';
+import { jobModule, runIsolated, type IsolationOptions } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { BuildJob, BuiltImage } from './build.job.ts';
 import { decodeLine, type BuildLine } from './build-line.ts';
+import { Builder } from './builder.ts';
 
 /** What COPY and ADD read: a directory; or what comes on a stream: a tar of one (plain or compressed), or a Dockerfile. */
 export type ContextSource =
@@ -34,7 +38,18 @@ export type ContextSource =
 export interface BuildRequest
   extends
     OperationOptions,
-    Omit<BuildJob, 'store' | 'scratch' | 'owner' | 'newLayerPrefix' | 'dockerfile' | 'context' | 'ignore'> {
+    Omit<
+      BuildJob,
+      | 'store'
+      | 'scratch'
+      | 'owner'
+      | 'cachedOnly'
+      | 'digests'
+      | 'newLayerPrefix'
+      | 'dockerfile'
+      | 'context'
+      | 'ignore'
+    > {
   context: ContextSource;
   /** The Dockerfile; `Dockerfile` or `Containerfile` of the context when undefined. */
   file: string | undefined;
@@ -57,24 +72,72 @@ export async function buildImage(store: Store, request: BuildRequest): Promise<I
     scratch: workspace.path,
     owner: { pid: process.pid, workspace: basename(workspace.path) },
     newLayerPrefix: workspace.newLayerName(0).replace(/0$/, ''),
+    cachedOnly: false,
+    digests: [],
   };
-  await sweepCgroups();
-  let built: BuiltImage;
+  const cached = await fromCache(store, job, onLine);
+  const built =
+    'descriptor' in cached
+      ? cached
+      : await inContainers(
+          { ...job, digests: cached.digests },
+          { progress, signal, onLine: (line) => onLine(decodeLine(line)) },
+        );
+  if (references.length === 0) await store.keep(built.descriptor);
+  for (const reference of references)
+    if (!isNamed(store, built.descriptor, reference)) await store.name(built.descriptor, reference);
+  return store.image(references[0] ?? built.id);
+}
+
+/**
+ * The image, where every step of it is in the cache: no process is started and nothing is mounted. What it cannot do
+ * is left to {@link inContainers}; what it has hashed need not be again.
+ */
+async function fromCache(
+  store: Store,
+  job: BuildJob,
+  onLine: (line: BuildLine) => void,
+): Promise<BuiltImage | Pick<BuildJob, 'digests'>> {
+  if (!job.useCache || job.pull) return { digests: [] };
+  const said: BuildLine[] = [];
+  const context = { say: (line: string) => said.push(decodeLine(line)), progress: () => {} };
+  const tell = (): void => {
+    for (const line of said) onLine(line);
+  };
+  const builder = new Builder(store, { ...job, cachedOnly: true }, context);
   try {
-    built = await runIsolated<BuildJob, BuiltImage>(jobModule(import.meta.url, 'build.job'), job, {
-      progress,
-      signal,
-      onLine: (line) => onLine(decodeLine(line)),
+    const built = await builder.build();
+    tell();
+    builder.digests.save();
+    return built;
+  } catch (error) {
+    if (!(error instanceof ImgbootError)) return { digests: builder.digests.added };
+    // Nobody else could do it, either.
+    tell();
+    throw error;
+  }
+}
+
+/** Carries out the steps in a process of its own, with a mount namespace of its own. */
+async function inContainers(job: BuildJob, options: IsolationOptions): Promise<BuiltImage> {
+  await sweepCgroups();
+  try {
+    return await runIsolated<BuildJob, BuiltImage>(jobModule(import.meta.url, 'build.job'), job, {
+      ...options,
       ownProcesses: true,
-      ...(request.onError === 'shell' ? { terminal: true } : {}),
+      terminal: job.onError === 'shell',
     });
   } finally {
     // A runtime that was stopped has left its own.
     await sweepCgroups(job.owner);
   }
-  if (references.length === 0) await store.keep(built.descriptor);
-  for (const reference of references) await store.name(built.descriptor, reference);
-  return store.image(references[0] ?? built.id);
+}
+
+function isNamed(store: Store, { digest }: Descriptor, reference: string): boolean {
+  const name = storedName(reference);
+  return readIndex(store.paths).manifests.some(
+    (other) => other.digest === digest && other.annotations?.[REF_NAME] === name,
+  );
 }
 
 /** Brings the context into a directory, and finds the Dockerfile and ignore file. */

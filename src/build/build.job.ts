@@ -27,6 +27,10 @@ export interface BuildJob {
   pull: boolean;
   squash: boolean;
   onError: 'fail' | 'shell';
+  /** Take every step from the cache, or throw CacheMiss: then nothing is mounted, pulled or run. */
+  cachedOnly: boolean;
+  /** Digests of the context's files that are known already; see ContentDigests. */
+  digests: [string, string][];
   /** Who answers for the containers: a process outside, and its workspace. */
   owner: { pid: number; workspace: string };
   registry: { creds: string | undefined; authfile: string | undefined; tlsVerify: boolean | undefined };

@@ -11,6 +11,7 @@ import type { JobContext } from '../system/isolate.ts';
 import { epochSeconds, timestamp } from '../system/timestamp.ts';
 import type { BuildJob, BuiltImage } from './build.job.ts';
 import { encodeLine, type BuildLine } from './build-line.ts';
+import { ContentDigests } from './content-digests.ts';
 import { parseIgnore } from './dockerfile/ignore.ts';
 import { parseDockerfile } from './dockerfile/parse-dockerfile.ts';
 import type { Dockerfile } from './dockerfile/instruction.ts';
@@ -18,7 +19,7 @@ import { globalArguments, unusedBuildArgs } from './dockerfile/global-arguments.
 import { planStages, type PlanOptions, type StagePlan, type StageSource } from './dockerfile/plan-stages.ts';
 import { hostPlatform, parsePlatform } from './dockerfile/platform.ts';
 import { FileSource } from './file-source.ts';
-import { LayerFactory } from './layer-factory.ts';
+import { CacheMiss, LayerFactory } from './layer-factory.ts';
 import { squash } from './squash.ts';
 import { StageBuilder } from './stage-builder.ts';
 import type { StageContext } from './stage-context.ts';
@@ -31,15 +32,19 @@ export class Builder {
   readonly #job: BuildJob;
   readonly #context: JobContext;
   readonly #factory: LayerFactory;
+  /** Of the context's files. */
+  readonly digests: ContentDigests;
 
   constructor(store: Store, job: BuildJob, context: JobContext) {
     this.#store = store;
     this.#job = job;
     this.#context = context;
+    this.digests = new ContentDigests(store.paths.contentDigests, job.digests);
     const epoch = epochSeconds();
     this.#factory = new LayerFactory(store, {
       scratch: job.scratch,
       newName: (index) => `${job.newLayerPrefix}${index}`,
+      cachedOnly: job.cachedOnly,
       latestSeconds: epoch === undefined ? undefined : BigInt(epoch),
     });
   }
@@ -52,9 +57,13 @@ export class Builder {
     if (unused.length > 0) this.#say({ kind: 'warning', text: `no ARG asks for ${unused.join(', ')}` });
     using files = new FileSource(this.#job.context, {
       keepsOwners: false,
+      digests: this.digests,
       ignore: ignore === undefined ? undefined : parseIgnore(ignore.text, ignore.name),
     });
-    using views = new StageViews(this.#store, join(this.#job.scratch, 'views'));
+    using views = new StageViews(this.#store, {
+      scratch: join(this.#job.scratch, 'views'),
+      mounts: !this.#job.cachedOnly,
+    });
     const stages = new Map<number, StageState>();
     let runtime: Promise<Runtime> | undefined;
     const shared: StageContext = {
@@ -77,6 +86,7 @@ export class Builder {
     } finally {
       // What a failed build has made is in the cache for the next try.
       this.#factory.publish();
+      if (!this.#job.cachedOnly) this.digests.save();
     }
     return await this.#finish(stages.get(plans.at(-1)!.stage.index)!);
   }
@@ -141,6 +151,7 @@ export class Builder {
         if (!(error instanceof ImgbootError) || error.code !== 'IMGBOOT_NO_SUCH_IMAGE') throw error;
       }
     }
+    if (this.#job.cachedOnly) throw new CacheMiss(`${reference} is to be pulled`);
     try {
       return await pullImage(this.#store, {
         from: imageName(reference),
@@ -184,6 +195,7 @@ export class Builder {
       config,
       layers: state.layers.map((layer) => layer.descriptor),
       workspace: { path: this.#job.scratch },
+      layersAreDurable: this.#job.cachedOnly,
     });
     return { descriptor, id: digestOf(JSON.stringify(config)) };
   }

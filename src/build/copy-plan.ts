@@ -22,7 +22,8 @@ export interface CopyTarget {
   chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
   /** Keep the sources' own directories below the destination. */
   parents: boolean;
-  excluded: (path: string) => boolean;
+  /** Whether --exclude leaves out something below a source. */
+  excluded: (path: string, source: SourceFile) => boolean;
 }
 
 /** Sources of a COPY, found in their tree. */
@@ -54,12 +55,15 @@ export function planCopy(
  * Names what a COPY would read: names, types, modes, links and contents, and owners where they are kept; not times.
  * Wherever it goes: the cache is asked before anything is mounted.
  */
-export function digestSources(sources: readonly CopySource[], excluded: (path: string) => boolean): Digest {
+export function digestSources(
+  sources: readonly CopySource[],
+  excluded: (path: string, source: SourceFile) => boolean,
+): Digest {
   const hash = createHash('sha256');
   for (const { source, file, written } of sources) {
     hash.update(`${JSON.stringify(written)}\n`);
     const below = file.type === 'directory' ? source.walk(file.path) : [];
-    for (const one of [file, ...below.filter(({ path }) => !excluded(path))]) {
+    for (const one of [file, ...below.filter(({ path }) => !excluded(path, file))]) {
       const { uid, gid, mode, linkTarget, xattrs } = source.entry(one, '');
       const attributes = [...xattrs].map(([name, value]) => [name, value.toString('hex')]);
       const content = one.type === 'file' ? source.contentDigest(one) : '';
@@ -89,7 +93,7 @@ function plain(
     );
   }
   const name = file.path.slice(file.path.lastIndexOf('/') + 1);
-  if (target.excluded(name)) return [];
+  if (target.excluded(file.path, file)) return [];
   return [item(source, file, intoDirectory ? `${prefix(target.destination)}/${name}` : target.destination)];
 }
 
@@ -115,11 +119,11 @@ function withParents({ source, file, written }: CopySource, target: CopyTarget):
 function children(
   source: FileSource,
   directory: SourceFile,
-  place: { base: string; below: string; excluded: (path: string) => boolean },
+  place: { base: string; below: string; excluded: CopyTarget['excluded'] },
 ): CopyItem[] {
   return source
     .walk(directory.path)
-    .filter((file) => !place.excluded(file.path))
+    .filter((file) => !place.excluded(file.path, directory))
     .map((file) =>
       item(
         source,

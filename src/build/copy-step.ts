@@ -16,7 +16,7 @@ import type { StagePlan } from './dockerfile/plan-stages.ts';
 import type { StageScope } from './dockerfile/stage-scope.ts';
 import { parseModeChange } from './file-mode.ts';
 import { findSources } from './find-sources.ts';
-import type { LayerStep } from './layer-factory.ts';
+import { CacheMiss, type LayerStep } from './layer-factory.ts';
 import type { MergedView } from './merged-view.ts';
 import type { StageContext } from './stage-context.ts';
 import type { StageState } from './stage-state.ts';
@@ -39,7 +39,7 @@ export class CopyStep implements LayerStep {
   readonly #options: {
     chown: string | undefined;
     chmod: string | undefined;
-    excluded: (path: string) => boolean;
+    excluded: CopyTarget['excluded'];
   };
 
   private constructor(parts: {
@@ -85,6 +85,7 @@ export class CopyStep implements LayerStep {
     const patterns = instruction.sources.map(expand);
     const remote = instruction.kind === 'ADD' ? patterns.filter(isUrl) : [];
     checkAdd(instruction, patterns);
+    if (remote.length > 0 && context.job.cachedOnly) throw new CacheMiss('a file is to be downloaded');
     const where = instruction.from === undefined ? 'the build context' : instruction.from;
     const exclude = instruction.exclude.map(expand);
     const ignore = exclude.length === 0 ? undefined : parseIgnore(exclude.join('\n'), '--exclude');
@@ -114,7 +115,8 @@ export class CopyStep implements LayerStep {
       options: {
         chown: instruction.chown === undefined ? undefined : expand(instruction.chown),
         chmod: instruction.chmod === undefined ? undefined : expand(instruction.chmod),
-        excluded: (path) => ignore?.ignores(path) === true,
+        excluded: (path, { path: from }) =>
+          ignore?.ignores(instruction.parents ? path : belowSource(path, from)) === true,
       },
       exclude,
     });
@@ -144,7 +146,11 @@ export class CopyStep implements LayerStep {
     }
     const plain = this.#sources.filter((one) => !archives.has(one));
     const several = this.#sources.length + this.#loose.length > 1;
-    applyCopy(root, [...planCopy(plain, target, several), ...this.#looseItems(target, several)]);
+    applyCopy(
+      root,
+      [...planCopy(plain, target, several), ...this.#looseItems(target, several)],
+      target.owner,
+    );
     for (const tar of archives.values()) unpackArchive(root, { tar, target });
   }
 
@@ -179,7 +185,13 @@ export class CopyStep implements LayerStep {
 interface CopyStepOptions {
   chown: string | undefined;
   chmod: string | undefined;
-  excluded: (path: string) => boolean;
+  excluded: CopyTarget['excluded'];
+}
+
+/** --exclude has paths from the directory that is copied, and the name alone of a file that is. */
+function belowSource(path: string, source: string): string {
+  if (path === source) return path.slice(path.lastIndexOf('/') + 1);
+  return source === '' ? path : path.slice(source.length + 1);
 }
 
 /** What ADD cannot do is said before anything is done. @throws IMGBOOT_DOCKERFILE */

@@ -9,6 +9,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import type { TarEntry } from '../layer/tar-entry.ts';
+import type { ContentDigests } from './content-digests.ts';
 import type { IgnoreMatcher } from './dockerfile/ignore.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
 import { openBeneath, readXattrs } from '../system/libc.ts';
@@ -28,11 +29,21 @@ export class FileSource implements Disposable {
   readonly keepsOwners: boolean;
   readonly #fd: number;
   readonly #ignore: IgnoreMatcher | undefined;
+  readonly #digests: ContentDigests | undefined;
 
-  constructor(root: string, options: { keepsOwners: boolean; ignore?: IgnoreMatcher | undefined }) {
+  constructor(
+    root: string,
+    options: {
+      keepsOwners: boolean;
+      ignore?: IgnoreMatcher | undefined;
+      /** For a tree whose files keep their inodes from one build to the next. */
+      digests?: ContentDigests;
+    },
+  ) {
     this.root = root;
     this.keepsOwners = options.keepsOwners;
     this.#ignore = options.ignore;
+    this.#digests = options.digests;
     this.#fd = openSync(root, 'r');
   }
 
@@ -105,6 +116,14 @@ export class FileSource implements Disposable {
 
   /** The digest of a file's content in hex. */
   contentDigest(file: SourceFile): string {
+    const known = this.#digests?.find(file.stats);
+    if (known !== undefined) return known;
+    const digest = this.#hash(file);
+    this.#digests?.add(file.stats, digest);
+    return digest;
+  }
+
+  #hash(file: SourceFile): string {
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafe(1 << 20);
     const fd = this.open(file);

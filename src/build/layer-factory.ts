@@ -32,6 +32,9 @@ export interface LayerStep {
   change(view: MergedView, scratch: string): Promise<void>;
 }
 
+/** Thrown where a build that was to come from the cache alone has to do something. */
+export class CacheMiss extends Error {}
+
 interface Made {
   key: Digest;
   result: StepResult;
@@ -50,6 +53,7 @@ export class LayerFactory {
   readonly #scratch: string;
   readonly #newName: (index: number) => string;
   readonly #latestSeconds: bigint | undefined;
+  readonly #cachedOnly: boolean;
   readonly #made = new Map<Digest, Made>();
   readonly #published = new Set<Digest>();
   #count = 0;
@@ -57,13 +61,19 @@ export class LayerFactory {
 
   constructor(
     store: Store,
-    place: { scratch: string; newName: (index: number) => string; latestSeconds: bigint | undefined },
+    place: {
+      scratch: string;
+      newName: (index: number) => string;
+      latestSeconds: bigint | undefined;
+      cachedOnly: boolean;
+    },
   ) {
     this.#store = store;
     this.#cache = new BuildCache(store.paths);
     this.#scratch = place.scratch;
     this.#newName = place.newName;
     this.#latestSeconds = place.latestSeconds;
+    this.#cachedOnly = place.cachedOnly;
   }
 
   /** A step that was made before, in this build or an earlier one. */
@@ -79,6 +89,7 @@ export class LayerFactory {
 
   /** Makes a step's layer: what the step leaves in the merged view. */
   async make(state: StageState, key: Digest, step: LayerStep): Promise<StepResult> {
+    if (this.#cachedOnly) throw new CacheMiss('this step is not in the cache');
     this.#steps += 1;
     const scratch = join(this.#scratch, `step-${this.#steps}`);
     mkdirSync(scratch);

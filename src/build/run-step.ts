@@ -12,7 +12,7 @@ import type { MergedView, MountPoint } from './merged-view.ts';
 
 export interface RunRequest {
   args: string[];
-  /** `NAME=value`; PATH and HOME get a default when they are not there. */
+  /** `NAME=value`; HOME gets a default when it is not there. */
   env: string[];
   workingDir: string;
   /** `USER[:GROUP]`; empty for root. */
@@ -36,7 +36,8 @@ export interface RunMount {
   mount: Omit<SpecMount, 'destination'>;
 }
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** What docker gives an image that has none. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The host's name in the files that a RUN sees. */
 const BUILD_HOST = 'buildkitsandbox';
@@ -69,12 +70,7 @@ export function mountPoints(root: string): MountPoint[] {
 export async function runStep(view: MergedView, request: RunRequest): Promise<number> {
   const user = resolveUser(new RootedTree(view.root), request.user);
   const env = [...request.env];
-  for (const [name, value] of [
-    ['PATH', DEFAULT_PATH],
-    ['HOME', user.home],
-  ] as const) {
-    if (!env.some((pair) => pair.startsWith(`${name}=`))) env.push(`${name}=${value}`);
-  }
+  if (!env.some((pair) => pair.startsWith('HOME='))) env.push(`HOME=${user.home}`);
   const spec = runtimeSpec({
     rootfs: view.root,
     args: request.args,

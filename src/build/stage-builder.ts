@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
+import { resolveUser } from '../container/user.ts';
 import { ImgbootError, errorMessage } from '../errors.ts';
 import { digestOf } from '../image/digest.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
+import { RootedTree } from '../system/rooted.ts';
 import { timestamp } from '../system/timestamp.ts';
 import { makeDirectory } from './apply-copy.ts';
 import { commandArguments, healthcheck, runConfig, setEnv } from './configure-stage.ts';
@@ -11,10 +13,14 @@ import type { Instruction, WorkdirInstruction } from './dockerfile/instruction.t
 import type { StagePlan } from './dockerfile/plan-stages.ts';
 import { exposedPorts } from './dockerfile/ports.ts';
 import { StageScope } from './dockerfile/stage-scope.ts';
+import { DEFAULT_PATH } from './run-step.ts';
 import { RunInstructionStep } from './run-instruction.ts';
 import type { StageContext } from './stage-context.ts';
 import { pushLayer, type StageState } from './stage-state.ts';
 import type { LayerStep } from './layer-factory.ts';
+
+/** Docker's limit, too: as many lower directories fit overlayfs's one page of mount options. */
+const MAX_LAYERS = 127;
 
 /** Carries out the instructions of one stage, one after the other, on its state. */
 export class StageBuilder {
@@ -27,6 +33,9 @@ export class StageBuilder {
     this.#context = context;
     this.#plan = plan;
     this.#state = state;
+    // As docker: a stage that begins without one shall be able to add to it.
+    if (runConfig(state).Env?.some((pair) => pair.startsWith('PATH=')) !== true)
+      setEnv(state, 'PATH', DEFAULT_PATH);
     this.#scope = new StageScope({
       escape: context.escape,
       globals: context.globals,
@@ -98,6 +107,7 @@ export class StageBuilder {
       say({ kind: 'result', text: `${what}, ${seconds} s` });
     }
     if (made.layer !== undefined) pushLayer(this.#state, made.layer);
+    if (this.#state.layers.length > MAX_LAYERS) throw tooManyLayers();
     this.#remember(instruction, { created: made.created, isEmpty: made.layer === undefined });
     this.#state.key = key;
   }
@@ -109,11 +119,14 @@ export class StageBuilder {
       this.#scope.expand(instruction.path, instruction),
     );
     config.WorkingDir = path;
+    const user = config.User ?? '';
     await this.#layer(instruction, {
-      identity: path,
+      identity: [path, user],
       mountPoints: () => [],
       change: (view) => {
-        makeDirectory(view.root, canonicalPath(view.root, path));
+        // The directory belongs to who will work in it, as docker has it.
+        const owner = resolveUser(new RootedTree(view.root), user);
+        makeDirectory(view.root, canonicalPath(view.root, path), owner);
         return Promise.resolve();
       },
     });
@@ -219,4 +232,12 @@ export class StageBuilder {
       { cause: error, hint: error.hint },
     );
   }
+}
+
+function tooManyLayers(): ImgbootError {
+  return new ImgbootError(
+    'IMGBOOT_TOO_MANY_LAYERS',
+    `an image has at most ${MAX_LAYERS} layers, those of its base counted`,
+    { hint: 'join several RUN or COPY into one, or build on a base made with --squash' },
+  );
 }

@@ -29,7 +29,13 @@ export function adoptBlob(paths: StorePaths, blob: { path: string; digest: Diges
 /** Writes an image's config and manifest as blobs, and makes all blobs durable. @returns the manifest's descriptor */
 export function writeManifest(
   paths: StorePaths,
-  image: { config: Config; layers: Descriptor[]; workspace: Pick<Workspace, 'path'> },
+  image: {
+    config: Config;
+    layers: Descriptor[];
+    workspace: Pick<Workspace, 'path'>;
+    /** Nothing is flushed where config and manifest are there, too. */
+    layersAreDurable?: boolean;
+  },
 ): Descriptor {
   const config = writeBlob(paths, {
     value: image.config,
@@ -37,12 +43,15 @@ export function writeManifest(
     workspace: image.workspace,
   });
   const manifest: Manifest = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: image.layers };
+  const manifestBlob = paths.blob(digestOf(JSON.stringify(manifest)));
+  const isDurable =
+    image.layersAreDurable === true && existsSync(manifestBlob) && existsSync(paths.blob(config.digest));
   const descriptor = writeBlob(paths, {
     value: manifest,
     mediaType: MANIFEST_TYPE,
     workspace: image.workspace,
   });
-  syncTree(paths.blobs);
+  if (!isDurable) syncTree(paths.blobs);
   return { ...descriptor, platform: { architecture: image.config.architecture, os: image.config.os } };
 }
 

@@ -45,6 +45,10 @@ export class StorePaths {
   get cache(): string {
     return join(this.root, 'cache');
   }
+  /** What the files of build contexts had for digests. */
+  get contentDigests(): string {
+    return join(this.cache, 'content-digests');
+  }
   /** The directories of `RUN --mount=type=cache`. */
   get cacheMounts(): string {
     return join(this.cache, 'mounts');

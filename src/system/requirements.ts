@@ -137,13 +137,15 @@ export const needs: Record<Capability, CapabilityNeeds> = {
   },
   develop: {
     summary: 'everything that npm test uses',
-    includes: ['images', 'bootstrap', 'mkinitramfs', 'qemu', 'package'],
+    includes: ['images', 'bootstrap', 'mkinitramfs', 'qemu', 'build', 'package'],
     requirements: [
       program('shellcheck', 'check the shell code', {
         apt: 'shellcheck',
         pacman: 'shellcheck',
         dnf: 'ShellCheck',
       }),
+      program('buildah', 'compare built images with', 'buildah'),
+      program('docker-registry', 'push images to', { apt: 'docker-registry' }),
       program('umoci', 'compare unpacked images with', { apt: 'umoci' }),
       program('bsdtar', 'compare unpacked layers with', {
         apt: 'libarchive-tools',

@@ -8,6 +8,8 @@ export default async function setup(): Promise<void> {
     'mmdebstrap',
     'skopeo',
     'umoci',
+    'buildah',
+    'docker-registry',
     'mkfs.btrfs',
     'mkfs.ext4',
     'mkfs.xfs',

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { nextChainId } from '../image/chain-id.ts';
 import type { Digest } from '../image/digest.ts';
 import { LAYER_TYPE } from '../image/manifest.ts';
-import { scanChanges } from '../layer/changes.ts';
+import { scanChanges, type Change } from '../layer/changes.ts';
 import { applyChanges, writeLayerTar } from '../layer/commit-upper.ts';
 import { adoptBlob } from '../store/add-image.ts';
 import { BuildCache } from '../store/build-cache.ts';
@@ -170,14 +170,10 @@ export class LayerFactory {
   /** The change as a layer of the store: the upper directory itself, or a snapshot of the parent with it applied. */
   #keep(
     state: StageState,
-    {
-      directory,
-      view,
-      changes,
-    }: { directory: string; view: MergedView; changes: Parameters<typeof applyChanges>[0] },
+    { directory, view, changes }: { directory: string; view: MergedView; changes: readonly Change[] },
   ): void {
     const { layers } = this.#store.paths;
-    if (this.#store.driver.name === 'overlay') {
+    if (this.#store.driver.name === 'overlay' && !this.#replacesDirectory(state, changes)) {
       // Its root got a new time with every name put into it; a layer's root has its parent's.
       const parent = state.layers.at(-1);
       if (parent !== undefined) copyRootMetadata(join(layers, parent.directory), view.upper);
@@ -187,5 +183,25 @@ export class LayerFactory {
     const layer = this.#store.driver.begin(layers, { newName: directory, parents, scratch: this.#scratch });
     applyChanges(changes, { upper: view.upper, root: layer.root });
     layer.seal();
+  }
+
+  /**
+   * Whether a directory was deleted and made again. The kernel then makes it opaque; who unpacks the layer's tar deletes
+   * what it held one by one. Both mean the same, but a layer shall be what its tar makes.
+   */
+  #replacesDirectory(state: StageState, changes: readonly Change[]): boolean {
+    const suffix = '/.wh..wh..opq';
+    return changes.some(({ entry: { path } }) => {
+      if (!path.endsWith(suffix)) return false;
+      const directory = Buffer.from(`/${path.slice(0, -suffix.length)}`, 'latin1');
+      return state.layers.some((layer) => {
+        const below = Buffer.concat([
+          Buffer.from(this.#store.paths.layers),
+          Buffer.from(`/${layer.directory}`),
+          directory,
+        ]);
+        return lstatSync(below, { throwIfNoEntry: false })?.isDirectory() === true;
+      });
+    });
   }
 }

@@ -23,10 +23,9 @@ export function resolveUser(tree: RootedTree, text: string): ResolvedUser {
   const [user = '', group] = text.split(':', 2);
   const account = findAccount(tree, user === '' ? '0' : user);
   const gid = group === undefined || group === '' ? account.gid : resolveGroup(tree, group);
-  const additionalGids =
-    group === undefined || group === ''
-      ? memberships(tree, account.name).filter((other) => other !== gid)
-      : [];
+  // The group itself is among them, as docker has it: a file may forbid its group what it allows to all others.
+  const others = group === undefined || group === '' ? memberships(tree, account.name) : [];
+  const additionalGids = [gid, ...others.filter((other) => other !== gid)];
   return { uid: account.uid, gid, additionalGids, home: account.home };
 }
 

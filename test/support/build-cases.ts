@@ -20,6 +20,7 @@ export interface BuildCase {
 }
 
 const gone = 'buildah 1.28 removes the directory that it has mounted over';
+const members = 'docker and we give what is in the archive to the owner that is asked for';
 const volumes = 'buildah makes the directories of volumes, docker does not';
 
 /** Named by what they show. URL stands for a server on loopback. @see docs/build.md, "Differences" */
@@ -93,6 +94,7 @@ export const buildCases: Record<string, BuildCase> = {
   },
   'RUN in exec form': { dockerfile: 'FROM base:1\nRUN ["/bin/sh", "-c", "echo $0 > /a", "zero"]' },
   'RUN in another shell': {
+    differs: { Cmd: 'docker and we use SHELL, buildah always /bin/sh' },
     dockerfile:
       'FROM base:1\nSHELL ["/bin/busybox", "sh", "-ec"]\nRUN echo x > /a; readlink /proc/$$/exe >> /a\nCMD echo hi',
   },
@@ -250,7 +252,18 @@ export const buildCases: Record<string, BuildCase> = {
   'ADD of a tar into the root, through a symlink': { dockerfile: 'FROM base:1\nADD archive.tar /' },
   'ADD of a compressed file that is no tar': { dockerfile: 'FROM base:1\nADD plain.gz.txt.gz /x/' },
   'ADD of files and directories': { dockerfile: 'FROM base:1\nADD a dir /d/' },
-  'ADD --chown of a tar': { dockerfile: 'FROM base:1\nADD --chown=app:staff archive.tar /un/' },
+  'ADD --chown of a tar': {
+    differs: {
+      '/un/lib/added': members,
+      '/un/ping': members,
+      '/un/top': members,
+      '/un/top/file': members,
+      '/un/top/hard': members,
+      '/un/top/set': members,
+      '/un/top/soft': members,
+    },
+    dockerfile: 'FROM base:1\nADD --chown=app:staff archive.tar /un/',
+  },
   'ADD of a URL': { dockerfile: 'FROM base:1\nADD URL/file /dir/\nADD URL/file /renamed' },
   'ADD --checksum': {
     dockerfile: 'FROM base:1\nADD --checksum=SHA256 URL/file /f',
@@ -336,6 +349,7 @@ export const buildCases: Record<string, BuildCase> = {
   },
   MAINTAINER: { dockerfile: 'FROM base:1\nMAINTAINER someone <s@example.org>' },
   'the escape directive': {
+    differs: { Env: 'docker and we heed the directive in variables, too' },
     dockerfile: '# escape=`\nFROM base:1\nRUN echo one > /a && `\n  echo C:\\\\dir >> /a\nENV A=a`$b',
   },
   '--squash': { dockerfile: 'FROM base:1\nRUN touch /a /b\nRUN rm /a\nCOPY dir /d', squash: true },

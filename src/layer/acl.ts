@@ -39,7 +39,7 @@ function parseEntry(line: string): { tag: number; permissions: number; id: numbe
   const id = number ?? name;
   if (tag === undefined || !/^[r-][w-][x-]$/.test(permissions) || !/^[0-9]*$/.test(id)) {
     throw new ImgbootError('IMGBOOT_BAD_TAR', `an ACL entry cannot be read: ${JSON.stringify(line)}`, {
-      hint: 'make the tar with numeric owners (tar --numeric-owner)',
+      hint: "make the tar with tar --xattrs --xattrs-include='*' in place of --acls: that keeps the numbers",
     });
   }
   const bits =

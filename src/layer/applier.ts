@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   symlinkSync,
 } from 'node:fs';
@@ -26,6 +27,8 @@ import { classifyName, type WhiteoutName } from './whiteout.ts';
 const S_IFIFO = 0o010000;
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
+/** include/linux/namei.h */
+const MAXSYMLINKS = 40;
 const S_ISUID_ISGID_ISVTX = 0o7000;
 
 /**
@@ -193,13 +196,13 @@ export class LayerApplier implements TarHandler {
   }
 
   /** The canonical path of a directory that is about to get an entry; makes it when it is missing. */
-  #enter(parent: string, time: TimeSpec): string {
+  #enter(parent: string, time: TimeSpec, hops = 0): string {
     let directory: string;
     try {
       directory = this.#resolve(parent);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw badParent(parent, error);
-      directory = this.#makeParent(parent, time);
+      if (errnoOf(error) !== 'ENOENT' || hops > MAXSYMLINKS) throw badParent(parent, error);
+      directory = this.#makeParent(parent, time, hops);
     }
     this.#claim(directory);
     this.#late.keep(directory);
@@ -207,14 +210,17 @@ export class LayerApplier implements TarHandler {
   }
 
   /** A directory that the layer uses and does not describe: as mkdir makes it, with the time of the first thing in it. */
-  #makeParent(parent: string, time: TimeSpec): string {
+  #makeParent(parent: string, time: TimeSpec, hops: number): string {
     const { parent: grandparent, name } = splitPath(parent);
-    const above = this.#enter(grandparent, time);
+    const above = this.#enter(grandparent, time, hops);
     const directory = `${above}/${name}`;
     try {
       mkdirSync(bytes(directory), 0o755);
     } catch (cause) {
-      throw badParent(parent, cause);
+      if (errnoOf(cause) !== 'EEXIST') throw badParent(parent, cause);
+      // A symbolic link to where nothing is yet, such as /var/run -> /run: as umoci does, what it names is made.
+      const target = readlinkSync(bytes(directory), 'latin1');
+      return this.#enter(target.startsWith('/') ? target : `${above}/${target}`, time, hops + 1);
     }
     this.#late.inherit(directory, { above, time });
     this.#canonical.set(parent, directory);

@@ -5,7 +5,7 @@ export const canonicalTar = [
   '--force-local',
   '--sort=name',
   '--numeric-owner',
-  '--acls',
+  // ACLs come as extended attributes, too; by --acls they would name the users of this host.
   '--xattrs',
   '--xattrs-include=*',
   '--xattrs-exclude=trusted.overlay.*',

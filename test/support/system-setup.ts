@@ -15,6 +15,13 @@ export default async function setup(): Promise<void> {
     'mkfs.xfs',
     'losetup',
     'cpio',
+    'setfacl',
+    'setfattr',
+    'setcap',
+    'bzip2',
+    'zstd',
+    'time',
+    'btrfs',
   ]);
   if (process.getuid?.() === 0) await sweepDeadRuns();
   await buildDist();

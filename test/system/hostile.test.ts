@@ -57,6 +57,10 @@ const contained: Record<string, Contained> = {
     ],
     inside: { 'GUARD/canary': 'new' },
   },
+  'a file below an absolute symlink to where the image has nothing': {
+    layers: [[{ path: 'link', type: 'symlink', link: 'GUARD' }], [{ path: 'link/canary', content: 'new' }]],
+    inside: { 'GUARD/canary': 'new' },
+  },
   'a file below a symlink that climbs': {
     layers: [
       [
@@ -214,9 +218,14 @@ const refused: Record<string, { code: string; layers: (EntrySpec | Buffer)[][] }
     code: 'IMGBOOT_BAD_LAYER',
     layers: [[{ path: 'root', type: 'hardlink', link: '../..' }]],
   },
-  'a file below an absolute symlink to where the image has nothing': {
+  'a file below a symlink that leads back to itself through nothing': {
     code: 'IMGBOOT_BAD_LAYER',
-    layers: [[{ path: 'link', type: 'symlink', link: 'GUARD' }], [{ path: 'link/canary', content: 'new' }]],
+    layers: [
+      [
+        { path: 'link', type: 'symlink', link: 'nowhere/../link' },
+        { path: 'link/file', content: 'x' },
+      ],
+    ],
   },
   'a file below a file': {
     code: 'IMGBOOT_BAD_LAYER',

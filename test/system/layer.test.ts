@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TreeDifference } from '../../src/layer/compare-trees.ts';
+import { randomLayers } from '../support/random-layers.ts';
 import { tar, type EntrySpec } from '../support/tar-builder.ts';
 import { drivers, storeFilesystem, type StoreFilesystem } from '../support/test-store.ts';
 import { umociUnpack } from '../support/umoci.ts';
@@ -212,6 +215,17 @@ const cases: Record<string, EntrySpec[][]> = {
       { path: 'lib/.wh.old' },
     ],
   ],
+  'a file under a symlink to where nothing is yet': [
+    [
+      { path: 'var/run', type: 'symlink', link: '/run' },
+      { path: 'a', type: 'symlink', link: 'b' },
+      { path: 'b', type: 'symlink', link: 'deep/er' },
+    ],
+    [
+      { path: 'var/run/lock/file', content: 'in run/lock' },
+      { path: 'a/file', content: 'in deep/er' },
+    ],
+  ],
   'names with dots and slashes': [
     [
       { path: './a/./b//c', content: 'x' },
@@ -267,7 +281,118 @@ describe.each(drivers)('layers with the $driver driver become what umoci makes o
     expect(withoutWallClock(await store.compare('case:1', oracle), startedMs)).toEqual([]);
     expect(await store.fsck()).toEqual([]);
   });
+
+  // Seeds whose images umoci unpacks, too; most others put a file below a file.
+  it('images of random entries', async () => {
+    const startedMs = Date.now() - 1000;
+    const layout = filesystem.layout(
+      ...[5, 12, 16, 19, 22, 23, 35, 42, 53, 59].map((seed) => ({
+        name: `seed-${seed}:1`,
+        layers: [
+          tar({ path: './', type: 'directory' }),
+          ...randomLayers(seed, { layers: 3, entries: 8 }).map((entries) => tar(...entries)),
+        ],
+      })),
+    );
+    const store = filesystem.store();
+    const images = await store.load(layout);
+    expect(images).toHaveLength(10);
+    for (const { reference } of images) {
+      const oracle = await umociUnpack(`${layout}:${reference}`, filesystem.fresh('bundle'));
+      expect(withoutWallClock(await store.compare(reference!, oracle), startedMs)).toEqual([]);
+    }
+    expect(await store.fsck()).toEqual([]);
+  });
+
+  it.each(['none', 'gzip', 'zstd'] as const)(
+    'a root file system by GNU tar, compression %s',
+    async (compression) => {
+      const source = await rootfs(filesystem.directory('rootfs'));
+      const archive = await gnuTar(source, ['--format=pax', '--xattrs', '--xattrs-include=*']);
+      const layout = filesystem.layout({ name: 'real:1', layers: [{ tar: archive, compression }] });
+      const store = filesystem.store();
+      await store.load(layout);
+      expect(await store.compare('real:1', source)).toEqual([]);
+      // umoci 0.4.7 reads no zstd.
+      const plain = filesystem.layout({ name: 'real:1', layers: [archive] });
+      const oracle = await umociUnpack(`${plain}:real:1`, filesystem.fresh('bundle'));
+      expect(await store.compare('real:1', oracle)).toEqual([]);
+      expect(await store.fsck()).toEqual([]);
+    },
+  );
 });
+
+describe.each(drivers)('a tar of GNU tar with the $driver driver becomes what it was made of', (driver) => {
+  let filesystem: StoreFilesystem;
+  beforeAll(async () => {
+    filesystem = await storeFilesystem(driver);
+  });
+  afterAll(async () => filesystem[Symbol.asyncDispose]());
+
+  it.each([
+    ['ACLs as text', ['--format=pax', '--numeric-owner', '--acls']],
+    ['sparse files of the old format', ['--format=gnu', '--sparse']],
+    ['sparse files of pax 0.0', ['--format=pax', '--sparse', '--sparse-version=0.0']],
+    ['sparse files of pax 0.1', ['--format=pax', '--sparse', '--sparse-version=0.1']],
+    ['sparse files of pax 1.0', ['--format=pax', '--sparse', '--sparse-version=1.0']],
+  ])('%s', async (_title, options) => {
+    const source = await rootfs(filesystem.directory('rootfs'));
+    const wantsAcls = options.includes('--acls');
+    const archive = filesystem.fresh('archive.tar');
+    await writeFile(archive, await gnuTar(source, options));
+    const store = filesystem.store();
+    await store.cliOk('import', [archive, 'real:1']);
+    // What the archive has no form for is not in it: what GNU tar makes of it is the oracle.
+    const oracle = filesystem.directory('oracle');
+    const extract = ['--extract', '--numeric-owner', '--same-owner', '-p', ...(wantsAcls ? ['--acls'] : [])];
+    await execa('tar', [...extract, '--file', archive, '--directory', oracle]);
+    expect(await store.compare('real:1', oracle)).toEqual([]);
+    const { size, blocks } = await store.usage('real:1', 'var/sparse');
+    expect(size).toBe(8 << 20);
+    expect(blocks).toBeLessThan(512 << 10);
+    expect(await store.fsck()).toEqual([]);
+  });
+});
+
+/** A root file system with a bit of everything, made by other programs than ours. */
+async function rootfs(directory: string): Promise<string> {
+  await execa('sh', ['-eu', '-c', rootfsScript, 'sh'], { cwd: directory });
+  return directory;
+}
+
+const rootfsScript = `
+mkdir -p usr/bin usr/lib var etc dev srv/shared
+ln -s usr/lib lib
+echo program > usr/bin/ping
+setcap cap_net_raw=ep usr/bin/ping
+echo su > usr/bin/su
+chown 12:34 usr/bin/su
+chmod 4755 usr/bin/su
+ln usr/bin/su usr/bin/sudo
+setfattr -n user.note -v kept etc
+printf 'a\\0b' > etc/binary
+mknod dev/null c 1 3
+mkfifo dev/initctl
+truncate -s 8M var/sparse
+printf middle | dd of=var/sparse bs=1 seek=4194304 conv=notrunc status=none
+printf end | dd of=var/sparse bs=1 seek=8388605 conv=notrunc status=none
+echo shared > srv/shared/file
+setfacl -m u:54321:rwx -m d:u:54321:rwx srv/shared
+setfacl -m u:54322:r srv/shared/file
+name=$(printf 'n%.0s' $(seq 200))
+mkdir -p "var/$name/$name"
+echo deep > "var/$name/$name/$name"
+touch -d '@1234567890.123456789' etc/binary usr/bin/ping
+find . -depth -exec touch -h -d '@1500000000.5' {} +
+`;
+
+async function gnuTar(source: string, options: readonly string[]): Promise<Buffer> {
+  const { stdout } = await execa('tar', ['--create', ...options, '--directory', source, '.'], {
+    encoding: 'buffer',
+    maxBuffer: 64 << 20,
+  });
+  return Buffer.from(stdout);
+}
 
 describe('layers with the overlay driver', () => {
   it('copy a file up when a second layer links to it, so that the names before it stand apart', async () => {

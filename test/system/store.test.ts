@@ -193,6 +193,16 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
     expect(await again.compare('again', root)).toEqual([]);
   });
 
+  it('a directory is imported with its ACLs, also those of users that this host knows by name', async () => {
+    const source = filesystem.directory();
+    writeFileSync(path.join(source, 'file'), 'x');
+    await execa('setfacl', ['-m', 'u:daemon:rwx,g:daemon:r', path.join(source, 'file')]);
+    await execa('setfattr', ['-n', 'user.note', '-v', 'kept', path.join(source, 'file')]);
+    const store = filesystem.store();
+    await store.cliOk('import', [source, 'dir:1']);
+    expect(await store.compare('dir:1', source)).toEqual([]);
+  });
+
   it('what is saved loads elsewhere as the same image, in both forms', async () => {
     const store = await twoImages();
     for (const format of ['docker-archive', 'oci-archive']) {

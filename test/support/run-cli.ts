@@ -1,6 +1,8 @@
+import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa, type Options } from 'execa';
 import { repository } from './paths.ts';
+import { TemporaryDirectory } from './temporary-directory.ts';
 
 export interface RunCliOptions {
   /** Bytes or text for standard input, or a file to read it from; none by default. */
@@ -25,6 +27,28 @@ export interface CliResult {
 
 /** Runs the clone's `bin/imgboot` to its end. A status other than 0 is a result, no error. */
 export async function runCli(args: readonly string[], options: RunCliOptions = {}): Promise<CliResult> {
+  return run([path.join(repository, 'bin/imgboot'), ...args], options);
+}
+
+/**
+ * The same as a user without privileges. The clone need not be readable to others: it is seen, in a mount namespace
+ * of the command's own, at a place where all may read it.
+ */
+export async function runCliAsNobody(
+  args: readonly string[],
+  options: RunCliOptions = {},
+): Promise<CliResult> {
+  await using place = await TemporaryDirectory.create();
+  await chmod(place.path, 0o755);
+  const script =
+    'mount --bind "$1" "$2"; cd "$2"; shift 2; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+  const seen = path.join(place.path, 'clone');
+  await mkdir(seen);
+  const isolated = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', script, 'sh'];
+  return await run([...isolated, repository, seen, path.join(seen, 'bin/imgboot'), ...args], options);
+}
+
+async function run(command: readonly string[], options: RunCliOptions): Promise<CliResult> {
   const settings: Options = {
     reject: false,
     stripFinalNewline: false,
@@ -37,11 +61,10 @@ export async function runCli(args: readonly string[], options: RunCliOptions = {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   };
-  const command = [path.join(repository, 'bin/imgboot'), ...args];
   const [file = '', ...rest] =
     options.measure === true ? ['/usr/bin/time', '-f', '%M kB', ...command] : command;
   const result = await execa(file, rest, settings);
-  if (result.timedOut) throw new Error(`imgboot ${args.join(' ')} timed out\n${String(result.stderr)}`);
+  if (result.timedOut) throw new Error(`${command.join(' ')} timed out\n${String(result.stderr)}`);
   return {
     stdout: String(result.stdout ?? ''),
     stderr: String(result.stderr ?? ''),

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repository } from '../support/paths.ts';
-import type { CliResult } from '../support/run-cli.ts';
+import { runCliAsNobody, type CliResult } from '../support/run-cli.ts';
 import { tar, tarWithoutEnd } from '../support/tar-builder.ts';
 import {
   drivers,
@@ -172,19 +172,7 @@ describe.each(drivers)('with the $driver driver', (driver) => {
       ['images'],
     ]) {
       const result = await expectUntouched(store, () =>
-        execa(
-          'setpriv',
-          [
-            '--reuid=65534',
-            '--clear-groups',
-            path.join(repository, 'bin/imgboot'),
-            args[0]!,
-            '--store',
-            store.path,
-            ...args.slice(1),
-          ],
-          { reject: false, stdin: 'ignore' },
-        ),
+        runCliAsNobody([args[0]!, '--store', store.path, ...args.slice(1)]),
       );
       expect(result.exitCode).toBe(1);
       expect(result.stderr).toMatch(/(needs root|is root's)/);

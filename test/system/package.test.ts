@@ -61,7 +61,7 @@ describe("imgboot's own packages", () => {
     expect(foreign).toEqual([]);
   });
 
-  it('the same sources make the same bytes', async () => {
+  it('the same sources make the same bytes', { timeout: 400_000 }, async () => {
     const again = path.join(directory.path, 'again');
     await mkdir(again);
     await makePackages(again);

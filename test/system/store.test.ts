@@ -12,6 +12,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { subvolumeUuid, isSubvolume, setSubvolumeReadOnly } from '../../src/system/btrfs.ts';
+import { runCliAsNobody } from '../support/run-cli.ts';
 import { tar, type EntrySpec } from '../support/tar-builder.ts';
 import {
   codeOf,
@@ -299,16 +300,8 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
     const store = await twoImages();
     await execa('chmod', ['a+rx', store.path, path.dirname(path.dirname(store.path))]);
     await execa('chmod', ['-R', 'a+rX', `${store.path}/store.json`, `${store.path}/oci`]);
-    const { stdout } = await execa('setpriv', [
-      '--reuid=65534',
-      '--clear-groups',
-      path.resolve('bin/imgboot'),
-      'images',
-      '--quiet',
-      '--store',
-      store.path,
-    ]);
-    expect(stdout.split('\n')).toHaveLength(2);
+    const { stdout } = await runCliAsNobody(['images', '--quiet', '--store', store.path]);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
   });
 
   describe('fsck', () => {

@@ -12,6 +12,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { subvolumeUuid, isSubvolume, setSubvolumeReadOnly } from '../../src/system/btrfs.ts';
+import { registry } from '../support/registry.ts';
 import { runCliAsNobody } from '../support/run-cli.ts';
 import { tar, type EntrySpec } from '../support/tar-builder.ts';
 import {
@@ -250,6 +251,28 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
       await other.cliOk('pull', [there, '--name', 'pulled:1']);
       expect(await other.read('pulled:1', ['one'])).toEqual(['one']);
     }
+  });
+
+  it('pushes to and pulls from a registry, by tag and by digest', async () => {
+    await using server = await registry();
+    const store = await twoImages();
+    const name = `${server.address}/team/one`;
+    await store.cliOk('push', ['one:1', `${name}:1`, '--no-tls-verify']);
+    const other = filesystem.store();
+    await other.cliOk('pull', [`${name}:1`, '--no-tls-verify']);
+    expect(await other.read(`${name}:1`, ['one'])).toEqual(['one']);
+    expect(other.layers().sort()).toEqual(
+      store.store
+        .image('one:1')
+        .layers.map((layer) => layer.name)
+        .sort(),
+    );
+    const { digest } = other.store.image(`${name}:1`).descriptor;
+    await other.cliOk('pull', [`${name}@${digest}`, '--name', 'by:digest', '--no-tls-verify']);
+    expect(other.store.image('by:digest').id).toBe(other.store.image(`${name}:1`).id);
+    expect(await other.fsck()).toEqual([]);
+    const missing = await other.cli('pull', [`${name}:2`, '--no-tls-verify']);
+    expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining('manifest unknown')]);
   });
 
   it('works at a path with spaces, colons, commas and newlines, and at a relative one', async () => {

@@ -14,6 +14,10 @@ import type { IgnoreMatcher } from './dockerfile/ignore.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
 import { openBeneath, readXattrs } from '../system/libc.ts';
 
+const HASH_BYTES = 1 << 20;
+/** One for all: a context has many small files. */
+let hashBuffer: Buffer | undefined;
+
 /** One file or directory of a source tree. */
 export interface SourceFile {
   /** From the tree's root, without symlinks in its parents, as a byte string; empty for the root. */
@@ -125,7 +129,8 @@ export class FileSource implements Disposable {
 
   #hash(file: SourceFile): string {
     const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(1 << 20);
+    hashBuffer ??= Buffer.allocUnsafe(HASH_BYTES);
+    const buffer = hashBuffer;
     const fd = this.open(file);
     try {
       for (let size = readSync(fd, buffer); size > 0; size = readSync(fd, buffer))

@@ -76,13 +76,18 @@ export class LayerFactory {
     this.#cachedOnly = place.cachedOnly;
   }
 
-  /** A step that was made before, in this build or an earlier one. */
-  find(key: Digest, useCache: boolean): StepResult | undefined {
+  /**
+   * A step that was made before, in this build or an earlier one, on the very layers of the state: a build beside this
+   * one may have made the same steps with other results.
+   */
+  find(state: StageState, key: Digest, useCache: boolean): StepResult | undefined {
+    const parent = topChain(state);
     const made = this.#made.get(key);
-    if (made !== undefined) return made.result;
+    if (made !== undefined && made.parent === parent) return made.result;
     const cached = useCache ? this.#cache.find(key) : undefined;
     if (cached === undefined) return undefined;
     if (cached.layer === null) return { created: cached.created, layer: undefined };
+    if ((cached.layer.parent ?? undefined) !== parent) return undefined;
     const { descriptor, diffId, chainId } = cached.layer;
     return { created: cached.created, layer: { descriptor, diffId, chainId, directory: layerName(chainId) } };
   }

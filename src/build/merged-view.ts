@@ -35,15 +35,19 @@ export class MergedView {
   ): void {
     const lower = lowerDirectories(state, place.driver);
     const stubs = join(this.#scratch, 'stubs');
-    const work = join(this.#scratch, 'work');
-    for (const directory of [this.root, this.upper, work, stubs])
+    for (const directory of [this.root, this.upper, stubs])
       mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (lower[0] !== undefined) copyRootMetadata(join(place.layers, lower[0]), this.upper);
+    let mounts = 0;
     const mountOver = (directories: readonly string[]): void => {
+      mounts += 1;
+      const work = join(this.#scratch, `work-${mounts}`);
+      mkdirSync(work);
       mountOverlay(place.layers, {
         target: this.root,
         lower: directories,
-        writable: { upper: this.upper, work },
+        // What a build has made is flushed once, before it is published.
+        writable: { upper: this.upper, work, volatile: true },
       });
       this.#mounted = true;
     };

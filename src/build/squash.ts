@@ -25,7 +25,8 @@ export async function squash(
     }
   };
   const made =
-    factory.find(key, true) ?? (await factory.make(state, key, { identity, mountPoints: () => [], change }));
+    factory.find(state, key, true) ??
+    (await factory.make(state, key, { identity, mountPoints: () => [], change }));
   factory.publish();
   if (made.layer !== undefined) state.layers.push(made.layer);
   const history = state.config.history ?? [];

@@ -93,7 +93,7 @@ export class StageBuilder {
   async #layer(instruction: Instruction, step: LayerStep): Promise<void> {
     const { factory, say, job, progress } = this.#context;
     const key = digestOf(JSON.stringify([this.#state.key, instruction.kind, step.identity]));
-    const known = factory.find(key, job.useCache);
+    const known = factory.find(this.#state, key, job.useCache);
     const started = performance.now();
     if (known !== undefined) say({ kind: 'result', text: 'cached' });
     else progress({ step: instruction.text.slice(0, 100) });

@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, lstatSync } from 'node:fs';
 import { relative } from 'node:path';
+import { errnoOf } from '../errors.ts';
 import { MS_RDONLY, modifiedAt, mount, readXattrs, setTimes, setXattr } from '../system/libc.ts';
 
 /**
@@ -13,7 +14,16 @@ export interface OverlayMount {
   /** Topmost first: names in `layers`, or absolute paths in the same store. */
   lower: readonly string[];
   /** Read-only when undefined. Both on one file system. */
-  writable?: { upper: string; work: string };
+  writable?: {
+    upper: string;
+    /** Empty; a `volatile` one is of no use a second time. */
+    work: string;
+    /**
+     * Nothing is flushed, neither when a program asks for it nor at unmounting, which otherwise flushes the whole file
+     * system below: for who does so later. Linux 5.10.
+     */
+    volatile?: boolean;
+  };
 }
 
 /**
@@ -27,16 +37,18 @@ export function mountOverlay(layers: string, { target, lower, writable }: Overla
     ...(writable === undefined ? [] : [`upperdir=${name(writable.upper)}`, `workdir=${name(writable.work)}`]),
     PLAIN,
   ].join(',');
+  const flags = writable === undefined ? MS_RDONLY : 0;
+  const request = { source: 'overlay', target, type: 'overlay', flags };
   const before = process.cwd();
   process.chdir(layers);
   try {
-    mount({
-      source: 'overlay',
-      target,
-      type: 'overlay',
-      flags: writable === undefined ? MS_RDONLY : 0,
-      data,
-    });
+    try {
+      mount({ ...request, data: writable?.volatile === true ? `${data},volatile` : data });
+    } catch (error) {
+      // An older kernel.
+      if (writable?.volatile !== true || errnoOf(error) !== 'EINVAL') throw error;
+      mount({ ...request, data });
+    }
   } finally {
     process.chdir(before);
   }

@@ -39,6 +39,8 @@ export type JobMessage =
 
 /** How long a job that does not look at its messages may take to notice that it is to end. */
 const ABORT_GRACE_MS = 5_000;
+/** How long the last message of a process that has ended is waited for. */
+const LAST_MESSAGE_MS = 5_000;
 
 /**
  * Runs `runJob` of a module in a child process with a private mount namespace: what it mounts, nobody else sees,
@@ -106,16 +108,25 @@ export async function runIsolated<Job, Result>(
         );
       });
       child.on('exit', (status, signal) => {
-        if (settled) return;
-        if (options.signal?.aborted) reject(options.signal.reason as Error);
+        const conclude = (): void => {
+          if (settled) return;
+          settled = true;
+          if (options.signal?.aborted) reject(options.signal.reason as Error);
+          else {
+            reject(
+              new ImgbootError(
+                'IMGBOOT_ISOLATION_FAILED',
+                `the process that worked in a mount namespace of its own ended early (${signal ?? `exit status ${status}`})`,
+                { hint: 'its own message, if it had one, is above; making a mount namespace needs root' },
+              ),
+            );
+          }
+        };
+        // Its last message may not have been read yet.
+        if (!child.connected) setImmediate(conclude);
         else {
-          reject(
-            new ImgbootError(
-              'IMGBOOT_ISOLATION_FAILED',
-              `the process that worked in a mount namespace of its own ended early (${signal ?? `exit status ${status}`})`,
-              { hint: 'its own message, if it had one, is above; making a mount namespace needs root' },
-            ),
-          );
+          child.once('disconnect', conclude);
+          setTimeout(conclude, LAST_MESSAGE_MS).unref();
         }
       });
       child.send({ module: module.href, job });

@@ -293,8 +293,13 @@ export function copyContent(from: number, to: number): void {
   }
 }
 
+const COPY_BYTES = 1 << 20;
+/** One for all: many small files are copied one after the other. */
+let copyBuffer: Buffer | undefined;
+
 function copyThroughMemory(from: number, to: number): void {
-  const buffer = Buffer.allocUnsafe(1 << 20);
+  copyBuffer ??= Buffer.allocUnsafe(COPY_BYTES);
+  const buffer = copyBuffer;
   for (let size = readSync(from, buffer); size > 0; size = readSync(from, buffer)) {
     for (let done = 0; done < size;) done += writeSync(to, buffer, done, size - done);
   }

@@ -124,7 +124,7 @@ describe.each(drivers)('imgboot build, $driver', (driverCase) => {
     });
 
     it('a command that is killed', async () => {
-      expect(await failure({ context: context("FROM base:1\nRUN sh -c 'kill -9 $$'") })).toMatch(
+      expect(await failure({ context: context('FROM base:1\nRUN sleep 9 & kill -9 $!; wait $!') })).toMatch(
         /exit status 137/,
       );
     });

@@ -1,4 +1,12 @@
-import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -469,9 +477,14 @@ describe('SOURCE_DATE_EPOCH', () => {
   });
 });
 
+/** The cgroups that builds of ours have left: other tests may be building at the same time. */
 function containerCgroups(): string[] {
   const entries = readdirSync('/sys/fs/cgroup', { withFileTypes: true });
-  return ['', ...entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)].flatMap((name) =>
-    readdirSync(path.join('/sys/fs/cgroup', name)).filter((below) => below.startsWith('imgboot-')),
-  );
+  const hierarchies = ['', ...entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)];
+  return hierarchies
+    .flatMap((name) => readdirSync(path.join('/sys/fs/cgroup', name)))
+    .filter((name) => {
+      const owner = /^imgboot-([0-9]+)-/.exec(name)?.[1];
+      return owner !== undefined && (Number(owner) === process.pid || !existsSync(`/proc/${owner}`));
+    });
 }

@@ -1,7 +1,11 @@
 import { enableCompileCache } from 'node:module';
 import { readFileSync } from 'node:fs';
 
-enableCompileCache();
+// Not in /tmp, which is Node's default: who makes the directory first decides what we run. Our children use it, too.
+const { HOME, NODE_COMPILE_CACHE, XDG_CACHE_HOME } = process.env;
+const caches = process.getuid() === 0 ? '/var/cache' : XDG_CACHE_HOME || (HOME && `${HOME}/.cache`);
+if (!NODE_COMPILE_CACHE && caches) process.env.NODE_COMPILE_CACHE = `${caches}/imgboot`;
+if (process.env.NODE_COMPILE_CACHE) enableCompileCache(process.env.NODE_COMPILE_CACHE);
 
 // Answered before oclif loads: people and scripts ask for the version often.
 if (process.argv.length === 3 && process.argv[2] === '--version') {

@@ -5,13 +5,12 @@ import { storedName } from '../image/reference.ts';
 import type { Digest } from '../image/digest.ts';
 import { parseIndex, type Descriptor } from '../image/manifest.ts';
 import { copyImage, referenceIn, type ImageName, type RegistryOptions } from '../image/transport.ts';
-import { syncTree } from '../system/durable.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { adoptBlob } from './add-image.ts';
 import { readImage, type Image } from './image.ts';
 import { StorePaths } from './paths.ts';
 import type { Store } from './store.ts';
-import { unpackLayers } from './unpack.ts';
+import { publishLayers, unpackLayers } from './unpack.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface PullRequest extends OperationOptions, RegistryOptions {
@@ -63,9 +62,12 @@ export async function adoptImage(
   const image = readImage(request.from, request.descriptor);
   const blobs = [image.descriptor, image.manifest.config, ...image.manifest.layers];
   const paths = new Map<Digest, string>(blobs.map(({ digest }) => [digest, request.from.blob(digest)]));
-  await unpackLayers(store, image.layers, { ...request, blobPath: (digest) => paths.get(digest)! });
+  const unpacked = await unpackLayers(store, image.layers, {
+    ...request,
+    blobPath: (digest) => paths.get(digest)!,
+  });
   for (const { digest } of blobs) adoptBlob(store.paths, { path: paths.get(digest)!, digest });
-  syncTree(store.paths.blobs);
+  publishLayers(store, unpacked);
   const { mediaType, digest, size } = image.descriptor;
   return {
     mediaType,

@@ -2,7 +2,6 @@ import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyLayer, verifyLayer, type AppliedLayer, type LayerSource } from '../layer/apply-layer.ts';
 import { BlobFeed } from '../layer/feed.ts';
-import { syncTree } from '../system/durable.ts';
 import type { JobContext } from '../system/isolate.ts';
 import type { DriverName } from './driver.ts';
 import { createDriver } from './drivers.ts';
@@ -21,7 +20,7 @@ export interface UnpackJob {
   known: LayerSource[];
 }
 
-/** Leaves each layer, sealed and durable, at its `newName`. */
+/** Leaves each layer, sealed, at its `newName`. */
 export async function runJob(job: UnpackJob, { progress }: JobContext): Promise<AppliedLayer[]> {
   const driver = createDriver(job.driver);
   await using feed = await BlobFeed.start();
@@ -36,6 +35,5 @@ export async function runJob(job: UnpackJob, { progress }: JobContext): Promise<
     layer.seal();
     parents.unshift(newName);
   }
-  syncTree(job.layers);
   return applied;
 }

@@ -1,7 +1,7 @@
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AppliedLayer, LayerSource } from '../layer/apply-layer.ts';
-import { replaceFile, syncDirectory } from '../system/durable.ts';
+import { syncDirectory, syncTree } from '../system/durable.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
@@ -24,8 +24,8 @@ export interface LayerRecord {
 
 /**
  * Unpacks those of an image's layers that the store does not have. Each is verified against its digest and DiffID
- * while it flows, and appears under its name only when it is whole and durable. Idempotent; safe side by side.
- * The caller holds the content lock. `blobPath` says where a blob lies; in the store when undefined.
+ * while it flows. Safe side by side. The caller holds the content lock, and publishes what it gets.
+ * `blobPath` says where a blob lies; in the store when undefined.
  */
 export async function unpackLayers(
   store: Store,
@@ -38,7 +38,7 @@ export async function unpackLayers(
     workspace: Workspace;
     blobPath?: (digest: Digest) => string;
   },
-): Promise<void> {
+): Promise<UnpackedLayer[]> {
   const source = ({ descriptor: { digest }, diffId }: ImageLayer): LayerSource => ({
     path: blobPath(digest),
     expected: { digest, diffId },
@@ -51,19 +51,17 @@ export async function unpackLayers(
     source: source(layer),
   }));
   const known = unproved(store, layers.slice(0, firstMissing)).map(source);
-  if (steps.length === 0 && known.length === 0) return;
+  if (steps.length === 0 && known.length === 0) return [];
   await runUnpack(store, { workspace, parents: layers.slice(0, firstMissing), steps, known, ...options });
-  for (const [index, layer] of missing.entries()) {
-    publishLayer(store, {
-      newName: steps[index]!.newName,
-      name: layer.name,
-      record: {
-        chainId: layer.chainId,
-        diffId: layer.diffId,
-        parent: layers[firstMissing + index - 1]?.chainId ?? null,
-      },
-    });
-  }
+  return missing.map((layer, index) => ({
+    newName: steps[index]!.newName,
+    name: layer.name,
+    record: {
+      chainId: layer.chainId,
+      diffId: layer.diffId,
+      parent: layers[firstMissing + index - 1]?.chainId ?? null,
+    },
+  }));
 }
 
 /** Unpacks blobs onto layers that are there, each at its `newName`; publishes nothing. */
@@ -87,23 +85,43 @@ export async function runUnpack(
   return runIsolated<UnpackJob, AppliedLayer[]>(jobModule(import.meta.url, 'unpack.job'), job, request);
 }
 
-/** Gives a sealed, durable layer its name; drops it when somebody else was faster. */
-export function publishLayer(
-  store: Store,
-  layer: { newName: string; name: LayerName; record: Omit<LayerRecord, 'uuid'> },
-): void {
-  const from = join(store.paths.layers, layer.newName);
-  const to = store.paths.layer(layer.name);
-  // The record speaks of the very subvolume that lies beside it.
-  using _publishing = FileLock.acquireSync(join(store.paths.locks, 'layers'), 'exclusive');
-  if (existsSync(to)) {
-    store.driver.remove(from);
-    return;
+/** A sealed layer that has no name yet. */
+export interface UnpackedLayer {
+  newName: string;
+  name: LayerName;
+  record: Omit<LayerRecord, 'uuid'>;
+}
+
+/**
+ * Makes everything on the store's file system durable, then gives sealed layers, bottom first, their names. Drops
+ * those for which somebody else was faster.
+ */
+export function publishLayers(store: Store, layers: readonly UnpackedLayer[]): void {
+  const { paths, driver } = store;
+  for (const { newName, record } of layers) {
+    const complete: LayerRecord = { ...record, uuid: driver.identify(join(paths.layers, newName)) ?? null };
+    writeFileSync(join(paths.layers, `${newName}.json`), `${JSON.stringify(complete)}\n`, { mode: 0o600 });
   }
-  const record: LayerRecord = { ...layer.record, uuid: store.driver.identify(from) ?? null };
-  replaceFile(store.paths.layerRecord(layer.name), `${JSON.stringify(record)}\n`);
-  renameSync(from, to);
-  syncDirectory(store.paths.layers);
+  syncTree(paths.layers);
+  if (layers.length === 0) return;
+  // The record speaks of the very subvolume that lies beside it: they get their names together.
+  using _publishing = FileLock.acquireSync(join(paths.locks, 'layers'), 'exclusive');
+  for (const { newName, name } of layers) {
+    const from = join(paths.layers, newName);
+    if (existsSync(paths.layer(name))) {
+      unlinkSync(`${from}.json`);
+      driver.remove(from);
+    } else {
+      renameSync(`${from}.json`, paths.layerRecord(name));
+      renameSync(from, paths.layer(name));
+    }
+  }
+  syncDirectory(paths.layers);
+}
+
+/** {@link publishLayers} of one. */
+export function publishLayer(store: Store, layer: UnpackedLayer): void {
+  publishLayers(store, [layer]);
 }
 
 /**

@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { buildDist } from './build-dist.ts';
+import { cacheDirectory } from './paths.ts';
 import { requireForTests } from './requirements.ts';
 import { sweepDeadRuns } from './sweep.ts';
 
@@ -23,6 +25,8 @@ export default async function setup(): Promise<void> {
     'time',
     'btrfs',
   ]);
+  // The processes that the tests start compile every module once, not each time.
+  process.env['NODE_COMPILE_CACHE'] ??= path.join(cacheDirectory, 'node');
   if (process.getuid?.() === 0) await sweepDeadRuns();
   await buildDist();
 }

@@ -111,7 +111,7 @@ export class LayerFactory {
       this.#made.set(key, made);
       return made.result;
     } finally {
-      view.close();
+      view.abandon();
       removeTree(scratch);
     }
   }

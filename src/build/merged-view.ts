@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { unmount } from '../system/libc.ts';
+import { MNT_DETACH, unmount } from '../system/libc.ts';
 import type { StageState } from './stage-state.ts';
 import { copyRootMetadata, mountOverlay } from '../store/overlay-mount.ts';
 import type { DriverName } from '../store/driver.ts';
@@ -66,6 +66,12 @@ export class MergedView {
   /** Unmounts; the upper directory stays. */
   close(): void {
     if (this.#mounted) unmount(this.root);
+    this.#mounted = false;
+  }
+
+  /** Unmounts after a failure, whatever is still open in it. */
+  abandon(): void {
+    if (this.#mounted) unmount(this.root, MNT_DETACH);
     this.#mounted = false;
   }
 }

@@ -3,6 +3,7 @@ import { resolveUser } from '../container/user.ts';
 import { ImgbootError, errorMessage } from '../errors.ts';
 import { digestOf } from '../image/digest.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
+import { explainNoSpace } from '../system/no-space.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { timestamp } from '../system/timestamp.ts';
 import { makeDirectory } from './apply-copy.ts';
@@ -221,7 +222,8 @@ export class StageBuilder {
     );
   }
 
-  #located(error: unknown, instruction: Instruction): unknown {
+  #located(thrown: unknown, instruction: Instruction): unknown {
+    const error = explainNoSpace(thrown, 'what the step writes');
     if (!(error instanceof ImgbootError) || error.code === 'IMGBOOT_DOCKERFILE')
       return locate(instruction, () => {
         throw error;

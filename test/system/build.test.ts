@@ -444,6 +444,9 @@ describe.each(drivers)('imgboot build, $driver', (driverCase) => {
     const result = await store.cli('build', [context(lines)]);
     expect(result.exitCode).toBe(1);
     expect(result.stderr).toMatch(/No space left|does not fit/);
+    const copy = context('FROM base:1\nCOPY big /big');
+    await execa('truncate', ['-s', '300M', path.join(copy, 'big')]);
+    expect((await store.cli('build', [copy])).stderr).toMatch(/Dockerfile:2: .*does not fit.*ENOSPC/);
     expect(await store.fsck()).toEqual([]);
     expect(store.layers()).toHaveLength(1);
     const fits = context('FROM base:1\nRUN echo small > /s');

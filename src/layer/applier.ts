@@ -201,7 +201,8 @@ export class LayerApplier implements TarHandler {
     try {
       directory = this.#resolve(parent);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT' || hops > MAXSYMLINKS) throw badParent(parent, error);
+      if (errnoOf(error) !== 'ENOENT') throw badParent(parent, error);
+      if (hops > MAXSYMLINKS) throw notADirectory(parent, error);
       directory = this.#makeParent(parent, time, hops);
     }
     this.#claim(directory);
@@ -286,7 +287,10 @@ function makeSpecial(path: string, entry: TarEntry): void {
 
 function badParent(parent: string, cause: unknown): unknown {
   const errno = errnoOf(cause);
-  if (errno !== 'ENOTDIR' && errno !== 'ELOOP' && errno !== 'EEXIST') return cause;
+  return errno === 'ENOTDIR' || errno === 'ELOOP' ? notADirectory(parent, cause) : cause;
+}
+
+function notADirectory(parent: string, cause: unknown): ImgbootError {
   return new ImgbootError(
     'IMGBOOT_BAD_LAYER',
     `the layer puts a file into ${show(parent)}, which is not a directory of the image`,

@@ -6,12 +6,14 @@ import { LayerApplier } from './applier.ts';
 import { enterRoot } from './enter-root.ts';
 import { detectCompression, isLayerCompression, type Compression } from './decompress.ts';
 import type { BlobFeed } from './feed.ts';
-import type { BlobFacts } from './read-blob.ts';
+import type { BlobFacts, BlobOrder } from './read-blob.ts';
 import { TarReader } from './tar-reader.ts';
 
 export interface LayerSource {
   /** The blob: a layer tar, plain or compressed. */
   path: string;
+  /** A new file that gets the blob's bytes while they flow. */
+  copyTo?: string | undefined;
   /** What it must turn out to be; undefined for a blob that nobody has named yet. */
   expected: { digest: Digest; diffId: DiffId } | undefined;
 }
@@ -57,16 +59,21 @@ export async function verifyLayer(source: LayerSource, feed: BlobFeed): Promise<
 
 async function withBlob<Result>(
   source: LayerSource,
-  use: (blob: { fd: number; compression: Compression }) => Promise<Result>,
+  use: (blob: BlobOrder) => Promise<Result>,
 ): Promise<Result> {
-  let fd: number | undefined;
+  const open: number[] = [];
+  const opened = (fd: number): number => {
+    open.push(fd);
+    return fd;
+  };
   try {
-    fd = openSync(source.path, 'r');
-    return await use({ fd, compression: compressionOf(fd) });
+    const fd = opened(openSync(source.path, 'r'));
+    const copyFd = source.copyTo === undefined ? undefined : opened(openSync(source.copyTo, 'wx', 0o600));
+    return await use({ fd, compression: compressionOf(fd), copyFd });
   } catch (error) {
     throw translate(error, source);
   } finally {
-    if (fd !== undefined) closeSync(fd);
+    for (const fd of open) closeSync(fd);
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { jobModule } from '../system/isolate.ts';
 import type { FeedAnswer, FeedOrder } from './feed.worker.ts';
-import type { BlobFacts } from './read-blob.ts';
+import type { BlobFacts, BlobOrder } from './read-blob.ts';
 import { Ring } from './ring.ts';
 
 /**
@@ -25,10 +25,10 @@ export class BlobFeed implements AsyncDisposable {
   }
 
   /**
-   * Calls `use` with the plain bytes of the blob open at `order.fd`, piece by piece; they are lent. Synchronous until
+   * Calls `use` with the plain bytes of the blob, piece by piece; they are lent. Synchronous until
    * the blob's end. After a failure of `use` nothing more can be read.
    */
-  async read(order: Omit<FeedOrder, 'ring'>, use: (bytes: Buffer) => void): Promise<BlobFacts> {
+  async read(order: BlobOrder, use: (bytes: Buffer) => void): Promise<BlobFacts> {
     this.#worker.postMessage({ ...order, ring: this.#ring.shared } satisfies FeedOrder);
     this.#ring.drain(use);
     const [answer] = (await once(this.#worker, 'message')) as [FeedAnswer];

@@ -1,15 +1,11 @@
 import { parentPort } from 'node:worker_threads';
 import { errnoOf, errorMessage } from '../errors.ts';
-import type { Compression } from './decompress.ts';
-import { readBlob, type BlobFacts } from './read-blob.ts';
+import { readBlob, type BlobFacts, type BlobOrder } from './read-blob.ts';
 import { Ring } from './ring.ts';
 
 // The other half of feed.ts: a thread that reads one blob after the other into a ring.
 
-export interface FeedOrder {
-  /** The blob, open; the process's descriptors are its threads'. */
-  fd: number;
-  compression: Compression;
+export interface FeedOrder extends BlobOrder {
   ring: SharedArrayBuffer;
 }
 
@@ -19,11 +15,11 @@ export type FeedAnswer =
 parentPort!.on('message', (order: FeedOrder) => void feed(order));
 parentPort!.postMessage('ready');
 
-async function feed({ fd, compression, ring: shared }: FeedOrder): Promise<void> {
+async function feed({ ring: shared, ...order }: FeedOrder): Promise<void> {
   const ring = new Ring(shared);
   let answer: FeedAnswer;
   try {
-    answer = { kind: 'facts', facts: await readBlob(fd, compression, ring) };
+    answer = { kind: 'facts', facts: await readBlob(order, ring) };
   } catch (error) {
     answer = { kind: 'error', message: errorMessage(error), code: errnoOf(error) };
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import type { DiffId, Digest } from '../image/digest.ts';
 import { createDecompressor, type Compression } from './decompress.ts';
 import type { Ring } from './ring.ts';
@@ -13,12 +13,20 @@ export interface BlobFacts {
   sizeBytes: number;
 }
 
-/** Reads an open blob once, from its beginning: hashes it, decompresses it into the ring, and hashes that. */
-export async function readBlob(fd: number, compression: Compression, ring: Ring): Promise<BlobFacts> {
-  return compression === 'none' ? readPlain(fd, ring) : readCompressed(fd, compression, ring);
+/** A blob to read, by open descriptors: a process's are its threads'. */
+export interface BlobOrder {
+  fd: number;
+  compression: Compression;
+  /** Where its bytes are written, too. */
+  copyFd?: number | undefined;
 }
 
-function readPlain(fd: number, ring: Ring): BlobFacts {
+/** Reads an open blob once, from its beginning: hashes it, decompresses it into the ring, and hashes that. */
+export async function readBlob(order: BlobOrder, ring: Ring): Promise<BlobFacts> {
+  return order.compression === 'none' ? readPlain(order, ring) : readCompressed(order, ring);
+}
+
+function readPlain({ fd, copyFd }: BlobOrder, ring: Ring): BlobFacts {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   for (;;) {
@@ -26,6 +34,7 @@ function readPlain(fd: number, ring: Ring): BlobFacts {
     const count = readSync(fd, slot, 0, slot.length, sizeBytes);
     if (count === 0) break;
     hash.update(slot.subarray(0, count));
+    if (copyFd !== undefined) writeFully(copyFd, slot.subarray(0, count));
     ring.fill(count);
     sizeBytes += count;
   }
@@ -33,7 +42,7 @@ function readPlain(fd: number, ring: Ring): BlobFacts {
   return { digest: digest as Digest, diffId: digest as DiffId, sizeBytes };
 }
 
-async function readCompressed(fd: number, compression: Compression, ring: Ring): Promise<BlobFacts> {
+async function readCompressed({ fd, compression, copyFd }: BlobOrder, ring: Ring): Promise<BlobFacts> {
   const blobHash = createHash('sha256');
   const tarHash = createHash('sha256');
   const decompressor = createDecompressor(compression, (bytes) => {
@@ -50,6 +59,7 @@ async function readCompressed(fd: number, compression: Compression, ring: Ring):
     const count = readSync(fd, chunk, 0, chunk.length, sizeBytes);
     if (count === 0) break;
     blobHash.update(chunk.subarray(0, count));
+    if (copyFd !== undefined) writeFully(copyFd, chunk.subarray(0, count));
     await decompressor.write(chunk.subarray(0, count));
     sizeBytes += count;
   }
@@ -59,4 +69,8 @@ async function readCompressed(fd: number, compression: Compression, ring: Ring):
     diffId: `sha256:${tarHash.digest('hex')}` as DiffId,
     sizeBytes,
   };
+}
+
+function writeFully(fd: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }

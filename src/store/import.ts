@@ -1,7 +1,7 @@
 import { constants, createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { arch } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ImgbootError } from '../errors.ts';
@@ -55,7 +55,7 @@ export async function importRootfs(store: Store, request: ImportRequest): Promis
   const reference = storedName(request.reference);
   await using workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
-  const path = await spool(workspace, request);
+  const source = await spool(workspace, request);
   const newName = workspace.newLayerName(0);
   request.progress?.({ step: 'unpacking' });
   const [applied] = await runUnpack(store, {
@@ -63,11 +63,11 @@ export async function importRootfs(store: Store, request: ImportRequest): Promis
     progress: undefined,
     workspace,
     parents: [],
-    steps: [{ newName, source: { path, expected: undefined } }],
+    steps: [{ newName, source: { ...source, expected: undefined } }],
   });
   const { digest, diffId, sizeBytes, compression } = applied!;
   const chainId = nextChainId(undefined, diffId);
-  adoptBlob(store.paths, { path, digest });
+  adoptBlob(store.paths, { path: source.copyTo ?? source.path, digest });
   publishLayer(store, { newName, name: layerName(chainId), record: { chainId, diffId, parent: null } });
   const created = timestamp();
   const history: HistoryEntry[] = [{ created, created_by: request.createdBy }];
@@ -84,13 +84,19 @@ export async function importRootfs(store: Store, request: ImportRequest): Promis
   return store.image(reference);
 }
 
-/** Brings the tar into the workspace, in a compression that OCI knows. */
-async function spool(workspace: Workspace, { source, progress, signal }: ImportRequest): Promise<string> {
+/**
+ * Brings the tar into the workspace, in a compression that OCI knows; where it is a file elsewhere, it is copied while
+ * it is unpacked.
+ */
+async function spool(
+  workspace: Workspace,
+  { source, progress, signal }: ImportRequest,
+): Promise<{ path: string; copyTo?: string }> {
   const path = join(workspace.path, 'rootfs.tar');
   if (source.kind === 'directory') {
     progress?.({ step: `reading ${source.path}` });
     await packDirectory(source.path, { path, signal });
-    return path;
+    return { path };
   }
   if (source.kind === 'file') {
     if (!existsSync(source.path)) {
@@ -98,23 +104,34 @@ async function spool(workspace: Workspace, { source, progress, signal }: ImportR
         hint: 'give a tar of a root file system, a directory, or - for standard input',
       });
     }
-    progress?.({ step: `copying ${source.path}` });
-    // A pipe (<(...)) has no size to copy.
-    if (statSync(source.path).isFile()) await copyFile(source.path, path, constants.COPYFILE_FICLONE);
-    else await pipeline(createReadStream(source.path), createWriteStream(path, { mode: 0o600 }), { signal });
+    // A pipe (<(...)) can be read only once.
+    if (statSync(source.path).isFile()) return spoolFile(resolve(source.path), { path, signal });
+    progress?.({ step: `reading ${source.path}` });
+    await pipeline(createReadStream(source.path), createWriteStream(path, { mode: 0o600 }), { signal });
   } else {
     progress?.({ step: 'reading standard input' });
     await pipeline(source.stream, createWriteStream(path, { mode: 0o600 }), { signal });
   }
-  return undoForeign(path, signal);
+  if (isLayerCompression(compressionOfFile(path))) return { path };
+  await undoCompression(path, { to: `${path}.plain`, signal });
+  return { path: `${path}.plain` };
 }
 
-/** Decompresses what OCI has no media type for. */
-async function undoForeign(path: string, signal: AbortSignal | undefined): Promise<string> {
-  if (isLayerCompression(compressionOfFile(path))) return path;
-  const plain = `${path}.plain`;
-  await undoCompression(path, { to: plain, signal });
-  return plain;
+/** Decompresses what OCI has no media type for; shares the blocks of another file where the file system can. */
+async function spoolFile(
+  from: string,
+  { path, signal }: { path: string; signal: AbortSignal | undefined },
+): Promise<{ path: string; copyTo?: string }> {
+  if (!isLayerCompression(compressionOfFile(from))) {
+    await undoCompression(from, { to: path, signal });
+    return { path };
+  }
+  try {
+    await copyFile(from, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    return { path };
+  } catch {
+    return { path: from, copyTo: path };
+  }
 }
 
 /** A directory as a tar with everything an image keeps, in an order that does not depend on the disk. */

@@ -5,6 +5,9 @@ import { dieWithParent } from './libc.ts';
 // The other half of isolate.ts: a process that takes one job over IPC, answers, and ends.
 
 dieWithParent();
+// Its parent may have ended before the kernel was asked for that.
+const parent = process.argv[2];
+if (parent !== undefined && process.ppid !== Number(parent)) process.exit(1);
 process.once('disconnect', () => process.exit(1));
 process.once('message', (order: { module: string; job: unknown }) => void work(order));
 

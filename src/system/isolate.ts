@@ -74,6 +74,8 @@ export async function runIsolated<Job, Result>(
       process.execPath,
       '--disable-warning=ExperimentalWarning',
       runner,
+      // In a PID namespace of its own, the child cannot see who its parent is.
+      ...(options.ownProcesses === true ? [] : [String(process.pid)]),
     ],
     {
       stdio: [options.terminal === true ? 'inherit' : 'ignore', options.stdout ?? 2, 2, 'ipc'],
@@ -122,8 +124,10 @@ export async function runIsolated<Job, Result>(
             );
           }
         };
+        // Ctrl-C reaches the child at the same time as us; who hears of it first is chance.
+        if (signal === 'SIGINT') setTimeout(conclude, LAST_MESSAGE_MS);
         // Its last message may not have been read yet.
-        if (!child.connected) setImmediate(conclude);
+        else if (!child.connected) setImmediate(conclude);
         else {
           child.once('disconnect', conclude);
           setTimeout(conclude, LAST_MESSAGE_MS).unref();

@@ -41,6 +41,7 @@ export type JobMessage =
 const ABORT_GRACE_MS = 5_000;
 /** How long the last message of a process that has ended is waited for. */
 const LAST_MESSAGE_MS = 5_000;
+const SIGNAL_GRACE_MS = 100;
 
 /**
  * Runs `runJob` of a module in a child process with a private mount namespace: what it mounts, nobody else sees,
@@ -125,7 +126,7 @@ export async function runIsolated<Job, Result>(
           }
         };
         // Ctrl-C reaches the child at the same time as us; who hears of it first is chance.
-        if (signal === 'SIGINT') setTimeout(conclude, LAST_MESSAGE_MS);
+        if (signal === 'SIGINT') setTimeout(conclude, SIGNAL_GRACE_MS);
         // Its last message may not have been read yet.
         else if (!child.connected) setImmediate(conclude);
         else {

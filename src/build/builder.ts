@@ -83,12 +83,22 @@ export class Builder {
     };
     try {
       for (const plan of plans) stages.set(plan.stage.index, await this.#stage(plan, shared));
-    } finally {
-      // What a failed build has made is in the cache for the next try.
-      this.#factory.publish();
-      if (!this.#job.cachedOnly) this.digests.save();
+    } catch (error) {
+      try {
+        this.#remember();
+      } catch {
+        // Why the build failed says more: on a full disk both do.
+      }
+      throw error;
     }
+    this.#remember();
     return await this.#finish(stages.get(plans.at(-1)!.stage.index)!);
+  }
+
+  /** Publishes what was made, of a failed build, too: the next try finds it in the cache. */
+  #remember(): void {
+    this.#factory.publish();
+    if (!this.#job.cachedOnly) this.digests.save();
   }
 
   #say(line: BuildLine): void {

@@ -34,7 +34,7 @@ describe('a machine with the cloud kernel and an initramfs of busybox', () => {
     await using machine = await bootMachine(context, parts);
     await machine.expect('ready', { timeoutMs: secondsOfBoot });
     machine.send('hello\n');
-    expect(await machine.expect(/heard .*/, { timeoutMs: 10_000 })).toBe('heard hello');
+    expect(await machine.expect(/heard .*(?=\r?\n)/, { timeoutMs: 10_000 })).toBe('heard hello');
     await machine.waitForExit({ timeoutMs: 10_000 });
   });
 

@@ -1,72 +1,27 @@
-import { availableParallelism } from 'node:os';
 import { buffer } from 'node:stream/consumers';
 import { ImgbootError } from '../errors.ts';
+import { decodeXz, hasLiblzma } from './liblzma.ts';
 import { startProcess } from './process.ts';
 
-interface Waiting {
-  bytes: Buffer;
-  sizeBytes: number | undefined;
-  resolve: (bytes: Buffer) => void;
-  reject: (reason: unknown) => void;
-}
-
-let waiting: Waiting[] = [];
+/** No kernel module or firmware file is larger; an index that says so is damaged. */
+const MAX_SIZE_BYTES = 1024 * 1024 * 1024;
 
 /**
- * Unpacks an .xz file's bytes with the xz of this machine: Node has none. Calls made in the same turn share a few
- * processes, one a processor.
+ * Unpacks an .xz file's bytes: Node cannot. By liblzma on other threads; what is not so simple, and where the library
+ * is missing, by the xz of this machine.
  * @throws IMGBOOT_NEEDS_XZ, IMGBOOT_BAD_XZ
  */
 export async function unxz(bytes: Buffer): Promise<Buffer> {
-  return await new Promise((resolve, reject) => {
-    if (waiting.length === 0) setImmediate(startBatches);
-    waiting.push({ bytes, sizeBytes: unpackedSize(bytes), resolve, reject });
-  });
+  const sizeBytes = unpackedSize(bytes);
+  if (sizeBytes === undefined || sizeBytes > MAX_SIZE_BYTES || !hasLiblzma()) return await runXz(bytes);
+  const plain = await decodeXz(bytes, sizeBytes);
+  if (plain === undefined) throw badXz('its data is corrupt');
+  return plain;
 }
 
-function startBatches(): void {
-  const files = waiting;
-  waiting = [];
-  for (const batch of divide(files)) void unpackBatch(batch);
-}
-
-/** Batches of about the same work, one a processor; what cannot be told apart in a batch has one of its own. */
-function divide(files: readonly Waiting[]): Waiting[][] {
-  const alone = files.filter(({ sizeBytes }) => sizeBytes === undefined).map((file) => [file]);
-  const batches = Array.from({ length: availableParallelism() }, () => ({ files: [] as Waiting[], size: 0 }));
-  const largestFirst = files
-    .filter(({ sizeBytes }) => sizeBytes !== undefined)
-    .sort((a, b) => b.bytes.length - a.bytes.length);
-  for (const file of largestFirst) {
-    const least = batches.reduce((a, b) => (b.size < a.size ? b : a));
-    least.files.push(file);
-    least.size += file.bytes.length;
-  }
-  return [...alone, ...batches.map(({ files }) => files).filter((files) => files.length > 0)];
-}
-
-/** xz takes files in a row, and writes what they hold in a row. */
-async function unpackBatch(files: readonly Waiting[]): Promise<void> {
-  try {
-    const plain = await runXz(files.map(({ bytes }) => bytes));
-    if (files.length === 1) {
-      files[0]!.resolve(plain);
-      return;
-    }
-    const expected = files.reduce((sum, { sizeBytes }) => sum + sizeBytes!, 0);
-    if (plain.length !== expected)
-      throw badXz(`it unpacked to ${plain.length} bytes in place of ${expected}`);
-    let at = 0;
-    for (const { sizeBytes, resolve } of files) resolve(plain.subarray(at, (at += sizeBytes!)));
-  } catch (error) {
-    for (const { reject } of files) reject(error);
-  }
-}
-
-async function runXz(inputs: readonly Buffer[]): Promise<Buffer> {
+async function runXz(bytes: Buffer): Promise<Buffer> {
   const child = await startProcess('xz', ['--decompress', '--stdout'], { stdin: 'pipe', stdout: 'pipe' });
-  for (const input of inputs) child.stdin!.write(input);
-  child.stdin!.end();
+  child.stdin!.end(bytes);
   const plain = await buffer(child.stdout!);
   const { exitCode, stderr } = await child.exited;
   if (exitCode === 0) return plain;

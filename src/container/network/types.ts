@@ -30,6 +30,8 @@ export interface AttachRequest extends OperationOptions {
   aliases: readonly string[];
   /** Nameservers of the user's choice, instead of the host's. */
   dns: readonly string[];
+  /** The container's hosts file: where nobody resolves names, it is kept up to date while the container runs. */
+  hostsFile?: string | undefined;
 }
 
 /** One interface of a container. */
@@ -56,7 +58,7 @@ export interface AttachedNetworks {
   /** For resolv.conf, in order. */
   nameservers: string[];
   searchDomains: string[];
-  /** The container itself; where nobody resolves names, its networks' other containers, too. */
+  /** The container itself, once an interface. */
   hosts: HostsLine[];
 }
 

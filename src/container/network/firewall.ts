@@ -1,0 +1,120 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from '../../system/exec.ts';
+import { runDirectory } from './run-directory.ts';
+
+/** The tables that the back ends write to. */
+const tables = ['nat', 'filter'] as const;
+
+/** Chains of netavark and of the CNI plugins. */
+const backEndChain = /^(?:NETAVARK|CNI)[-_]/;
+/** Those of one network, or of one container: a hash. The others belong to all. */
+const ownChain = /^(?:NETAVARK|CNI)-(?:DN-|SN-)?[0-9A-Fa-f]{13,}$/;
+
+/** The tables as iptables-save writes them, a rule a line. */
+type Rules = Map<string, string[]>;
+
+/**
+ * Called before the first rule is added: remembers whether the chains that all networks share are there already. They
+ * are then not ours to remove.
+ */
+export async function noteSharedChains(): Promise<void> {
+  const rules = await readRules();
+  const present = [...rules.values()].flat().some((line) => backEndChain.test(chainOf(line)));
+  if (!present) writeFileSync(sharedChainsNote(), '', { mode: 0o600 });
+}
+
+/**
+ * Removes the rules of the back ends' that speak of one of `words` (a container's ID, a network's subnet or bridge),
+ * with the chains of their own that they lead to; and the shared chains, where we brought them and nobody is left who
+ * uses them. What the back ends have removed themselves is no matter.
+ */
+export async function purgeFirewall(words: readonly string[]): Promise<void> {
+  const rules = await readRules();
+  for (const table of tables) {
+    const lines = rules.get(table) ?? [];
+    const doomed = lines.filter((line) => isRule(line) && isBackEnds(line) && speaksOf(line, words));
+    const chains = new Set(doomed.flatMap((line) => [targetOf(line), chainOf(line)]).filter(isOwnChain));
+    const others = lines.filter((line) => isRule(line) && !doomed.includes(line));
+    const unused = [...chains].filter((chain) => !others.some((line) => targetOf(line) === chain));
+    await change(table, [
+      ...doomed.map((line) => line.replace(/^-A /, '-D ')),
+      ...unused.map((chain) => `-F ${chain}`),
+      ...unused.map((chain) => `-X ${chain}`),
+    ]);
+  }
+  await removeSharedChains();
+}
+
+async function removeSharedChains(): Promise<void> {
+  if (!existsSync(sharedChainsNote())) return;
+  const rules = await readRules();
+  const lines = [...rules.values()].flat();
+  if (lines.some((line) => isOwnChain(chainOf(line)))) return;
+  // A network without ports has rules in the shared chains only.
+  const used = lines.some((line) => isRule(line) && isBackEnds(line) && / -[sd] /.test(line));
+  if (used) return;
+  for (const table of tables) {
+    const inTable = rules.get(table) ?? [];
+    const chains = inTable
+      .filter((line) => line.startsWith(':'))
+      .map(chainOf)
+      .filter((chain) => backEndChain.test(chain));
+    const jumps = inTable.filter((line) => isRule(line) && chains.includes(targetOf(line)));
+    await change(table, [
+      ...jumps.map((line) => line.replace(/^-A /, '-D ')),
+      ...chains.map((chain) => `-F ${chain}`),
+      ...chains.map((chain) => `-X ${chain}`),
+    ]);
+  }
+  rmSync(sharedChainsNote(), { force: true });
+}
+
+async function readRules(): Promise<Rules> {
+  const { stdout } = await runCommand('iptables-save', []);
+  const rules: Rules = new Map();
+  let lines: string[] = [];
+  for (const line of stdout.split('\n')) {
+    if (line.startsWith('*')) rules.set(line.slice(1), (lines = []));
+    else if (line.startsWith(':') || line.startsWith('-A ')) lines.push(line);
+  }
+  return rules;
+}
+
+/** All or nothing. */
+async function change(table: string, commands: readonly string[]): Promise<void> {
+  if (commands.length === 0) return;
+  const input = [`*${table}`, ...commands, 'COMMIT', ''].join('\n');
+  await runCommand('iptables-restore', ['--noflush', '--wait'], { input });
+}
+
+function isRule(line: string): boolean {
+  return line.startsWith('-A ');
+}
+
+/** Of `:CHAIN POLICY` and `-A CHAIN ...`. */
+function chainOf(line: string): string {
+  return (line.startsWith(':') ? line.slice(1) : line.slice(3)).split(' ', 1)[0]!;
+}
+
+function targetOf(line: string): string {
+  return / -[jg] (\S+)/.exec(line)?.[1] ?? '';
+}
+
+/** Whether a rule was made by a back end: it lies in one of their chains, or leads to one. */
+function isBackEnds(line: string): boolean {
+  return backEndChain.test(chainOf(line)) || backEndChain.test(targetOf(line));
+}
+
+function isOwnChain(chain: string): boolean {
+  return ownChain.test(chain);
+}
+
+function speaksOf(line: string, words: readonly string[]): boolean {
+  const parts = line.split(/[\s"'\\]+/);
+  return words.some((word) => parts.includes(word));
+}
+
+function sharedChainsNote(): string {
+  return join(runDirectory(), 'brought-chains');
+}

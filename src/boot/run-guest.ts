@@ -1,12 +1,14 @@
 import { consoleArguments } from '../vm/machine.ts';
 import { startMachine } from '../vm/virtual-machine.ts';
-import type { Accelerator } from '../vm/machine.ts';
+import type { Accelerator, Machine } from '../vm/machine.ts';
 import type { Guest } from './guest.ts';
 
 export interface RunGuestRequest {
   accelerator: Accelerator;
   memoryBytes: number;
   cpus: number;
+  /** {@link Machine.display} */
+  display: Machine['display'];
   /** Further words for the kernel command line. */
   append: string | undefined;
   /** What the console must print, and within how long; a user sits at the console when undefined. */
@@ -31,6 +33,7 @@ export async function runGuest(guest: Guest, request: RunGuestRequest): Promise<
       accelerator: request.accelerator,
       memoryBytes: request.memoryBytes,
       cpus: request.cpus,
+      display: request.display,
       kernel: guest.kernel,
       initrd: guest.initrd,
       append: [guest.commandLine, onFailure, consoleArguments, request.append].filter(Boolean).join(' '),

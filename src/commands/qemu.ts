@@ -31,6 +31,9 @@ export default class Qemu extends ImgbootCommand {
     size: Flags.string({ summary: 'size of a new disk (sparse), such as 20G' }),
     memory: Flags.string({ char: 'm', summary: 'memory of the machine', default: '1G' }),
     cpus: Flags.integer({ summary: 'processors of the machine', default: 1, min: 1 }),
+    display: Flags.string({
+      summary: "give the machine a screen, shown as QEMU's -display has it: gtk, sdl, vnc=:1",
+    }),
     kver: Flags.string({ summary: 'the kernel version, where the image has several' }),
     expect: Flags.string({ summary: 'succeed once the console has printed this text, fail otherwise' }),
     timeout: Flags.integer({ summary: 'seconds to wait for --expect', default: 180, min: 1 }),
@@ -52,6 +55,7 @@ export default class Qemu extends ImgbootCommand {
       accelerator,
       memoryBytes,
       cpus: flags.cpus,
+      display: flags.display,
       append: flags.append,
       expect:
         flags.expect === undefined ? undefined : { text: flags.expect, timeoutMs: flags.timeout * 1000 },

@@ -18,6 +18,7 @@ export function machineArguments(machine: Machine): string[] {
     '-device',
     'virtio-rng-pci',
     ...consoleDeviceArguments(machine),
+    ...displayArguments(machine),
     ...(machine.onReboot === 'restart' ? [] : ['-no-reboot']),
   ];
 }
@@ -66,8 +67,6 @@ function networkArguments({ network }: Machine): string[] {
 function consoleDeviceArguments({ consoleLog }: Machine): string[] {
   const log = consoleLog === undefined ? '' : `,logfile=${optionValue(consoleLog)},logappend=off`;
   return [
-    '-display',
-    'none',
     // mux: Ctrl-A c leads to QEMU's monitor and back. signal=off: Ctrl-C belongs to the guest.
     '-chardev',
     `stdio,id=console,mux=on,signal=off${log}`,
@@ -76,6 +75,12 @@ function consoleDeviceArguments({ consoleLog }: Machine): string[] {
     '-mon',
     'chardev=console',
   ];
+}
+
+/** The plainest screen that every kernel drives, and a pointer that needs no grabbing of the user's mouse. */
+function displayArguments({ display }: Machine): string[] {
+  if (display === undefined) return ['-display', 'none'];
+  return ['-display', display, '-device', 'VGA', '-device', 'qemu-xhci', '-device', 'usb-tablet'];
 }
 
 /** A value inside QEMU's comma-separated options: a comma is written twice (qemu-options, "file=my,,file"). */

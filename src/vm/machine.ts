@@ -26,6 +26,11 @@ export interface Machine {
   /** The kernel command line, whole: {@link consoleArguments} is not added. */
   append?: string | undefined;
   drives?: readonly Drive[] | undefined;
+  /**
+   * Where the screen is shown, as QEMU's -display has it (`gtk`, `vnc=:1`, `none` to have one that nobody sees); the
+   * machine has no screen when undefined.
+   */
+  display?: string | undefined;
   /** `none` by default; `user` gives the guest a private network with the host's way out. */
   network?: 'none' | 'user' | undefined;
   /**

@@ -100,6 +100,11 @@ export class VirtualMachine {
     this.#process.stdin?.write('\x01csystem_powerdown\n\x01c');
   }
 
+  /** Has QEMU write what the screen shows, as a PPM image; the file is there a moment later. */
+  saveScreen(file: string): void {
+    this.#process.stdin?.write(`\x01cscreendump ${JSON.stringify(file)}\n\x01c`);
+  }
+
   /**
    * Waits until the guest has ended the machine.
    * @throws IMGBOOT_CONSOLE_TIMEOUT where it still runs after `timeoutMs` (it keeps running), CommandFailed where

@@ -1,38 +1,13 @@
-import path from 'node:path';
 import { expect, it } from 'vitest';
-import { Guest } from '../../src/boot/guest.ts';
-import { copyToStore } from '../../src/store/copy.ts';
-import { Store } from '../../src/store/store.ts';
-import { tagImage } from '../../src/store/tag.ts';
 import { bookwormImage, quietConsole } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
+import { makeExample } from '../support/example.ts';
 import { GuestShell } from '../support/guest-shell.ts';
-import { repository } from '../support/paths.ts';
-import { runCliOk } from '../support/run-cli.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 it('the example server is built from its Dockerfile, boots, and its services answer', async (context) => {
   await using directory = await TemporaryDirectory.create();
-  const base = await bookwormImage();
-  const store = Store.openOrCreate(path.join(directory.path, 'store'), undefined);
-  await copyToStore(base.store, store, { reference: base.reference });
-  await tagImage(store, { image: base.reference, name: 'debian:bookworm' });
-  await runCliOk(
-    ['build', '--store', store.paths.root, '-t', 'server', '--check-boot', 'docs/examples/server'],
-    {
-      cwd: repository,
-      timeoutMs: 240_000,
-    },
-  );
-  await using guest = await Guest.make(store, {
-    reference: 'server',
-    kver: undefined,
-    filesystem: 'btrfs',
-    diskBytes: undefined,
-    topLayer: undefined,
-    writable: 'ephemeral',
-    keep: undefined,
-  });
+  await using guest = await makeExample('server', { base: await bookwormImage(), directory: directory.path });
   await using machine = await bootMachine(context, {
     kernel: guest.kernel,
     initrd: guest.initrd,

@@ -30,6 +30,11 @@ export async function bookwormTar(): Promise<string> {
   return debianTar('bookworm', bootablePackages);
 }
 
+/** The same with the kernel for any machine. */
+export async function genericTar(): Promise<string> {
+  return debianTar('bookworm', ['linux-image-amd64', ...bootablePackages.slice(1)]);
+}
+
 /** The same of Debian 13 (kernel 6.12). */
 export async function trixieTar(): Promise<string> {
   return debianTar('trixie', bootablePackages);

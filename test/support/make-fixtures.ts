@@ -1,7 +1,8 @@
-import { bookwormTar, kernelOf, minimalTar, trixieTar } from './fixtures.ts';
+import { bookwormTar, genericTar, kernelOf, minimalTar, trixieTar } from './fixtures.ts';
 
 // Makes what the tests share, before any of them waits for it under a time limit of its own.
 
 await minimalTar();
 await kernelOf(await bookwormTar());
+await genericTar();
 await trixieTar();

@@ -145,6 +145,7 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         dnf: 'ShellCheck',
       }),
       program('buildah', 'compare built images with', 'buildah'),
+      program('podman', 'run built images with', 'podman'),
       program('docker-registry', 'push images to', { apt: 'docker-registry' }),
       program('umoci', 'compare unpacked images with', { apt: 'umoci' }),
       program('bsdtar', 'compare unpacked layers with', {

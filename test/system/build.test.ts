@@ -13,6 +13,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeBaseTar } from '../support/build-fixtures.ts';
 import { writeTree, type FileTree } from '../support/file-tree.ts';
+import { chooseRuntime } from '../../src/container/runtime.ts';
 import { repository } from '../support/paths.ts';
 import { registry } from '../support/registry.ts';
 import { build, type BuildWish } from '../support/run-build.ts';
@@ -371,6 +372,34 @@ describe.each(drivers)('imgboot build, $driver', (driverCase) => {
     await execa('skopeo', [...exact, '--src-tls-verify=false', place, layout('back')]);
     const { stdout } = await execa('skopeo', ['inspect', '--format', '{{.Digest}}', layout('back')]);
     expect(stdout).toBe(own.descriptor.digest);
+  });
+
+  it('runs under podman', async () => {
+    await build(seed, {
+      context: context(
+        'FROM base:1\nRUN echo hello > /greeting\nENV WHO=world\nCMD cat /greeting; echo $WHO',
+      ),
+      references: ['elsewhere'],
+    });
+    const [root, runRoot] = [filesystem.directory('podman'), filesystem.directory('podman-run')];
+    const name = 'localhost/elsewhere:1';
+    const there = `containers-storage:[overlay@${root}+${runRoot}]${name}`;
+    await execa('skopeo', ['copy', '--quiet', `oci:${seed.path}/oci:elsewhere:latest`, there]);
+    const podman = ['--root', root, '--runroot', runRoot, '--storage-driver', 'overlay'];
+    const host = [
+      '--runtime',
+      (await chooseRuntime()).program,
+      '--cgroup-manager',
+      'cgroupfs',
+      '--events-backend',
+      'none',
+    ];
+    // Podman's own limits are over what some hosts let anyone have.
+    const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+    const run = ['run', '--rm', '--network', 'none', '--log-driver', 'k8s-file', ...limits, name];
+    const { stdout } = await execa('podman', [...podman, ...host, ...run]);
+    await execa('umount', [path.join(root, 'overlay')], { reject: false });
+    expect(stdout).toBe('hello\nworld');
   });
 
   it('two and eight builds of the same Dockerfile at once', async () => {

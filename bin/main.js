@@ -13,5 +13,14 @@ if (process.argv.length === 3 && process.argv[2] === '--version') {
   process.stdout.write(`imgboot/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
 } else {
   const { execute } = await import('@oclif/core');
-  await execute({ dir: import.meta.url });
+  await execute({ dir: import.meta.url, args: await ownArguments(process.argv.slice(2)) });
+}
+
+// oclif looks for --help in all of the arguments, and in those of a guest's command, too: these are set apart before.
+async function ownArguments(argv) {
+  const [verb, ...words] = argv;
+  if (verb !== 'run' && verb !== 'exec' && verb !== 'create') return argv;
+  const { guardGuestArguments } = await import('../dist/cli/guest-arguments.js');
+  const { default: command } = await import(`../dist/commands/${verb}.js`);
+  return [verb, ...guardGuestArguments(words, command.flags)];
 }

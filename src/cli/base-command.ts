@@ -21,6 +21,7 @@ export const storeFlag = {
  */
 export abstract class ImgbootCommand extends Command {
   readonly #abort = new AbortController();
+  readonly #listeners: (() => void)[] = [];
   #reporter: Reporter | undefined;
 
   /** Aborted by SIGINT, SIGTERM and SIGHUP; every long call takes it. */
@@ -43,8 +44,20 @@ export abstract class ImgbootCommand extends Command {
   override async init(): Promise<void> {
     await super.init();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(name, () => this.#abort.abort(new DOMException(`stopped by ${name}`, 'AbortError')));
+      const listener = (): void => this.#abort.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
+      process.on(name, listener);
+      this.#listeners.push(() => process.off(name, listener));
     }
+  }
+
+  /** From now on signals are somebody else's: they abort nothing. */
+  protected leaveSignals(): void {
+    for (const remove of this.#listeners.splice(0)) remove();
+  }
+
+  /** The exit status for an error. */
+  protected statusOf(error: unknown): number {
+    return exitStatusOf(error);
   }
 
   protected override async finally(error: Error | undefined): Promise<unknown> {
@@ -58,7 +71,7 @@ export abstract class ImgbootCommand extends Command {
     if ('oclif' in thrown && (thrown as { code?: string }).code === 'EEXIT') throw thrown;
     const error = explainNoSpace(thrown, 'what the command writes') as Error;
     this.#reporter?.close();
-    const status = exitStatusOf(error);
+    const status = this.statusOf(error);
     const hint = error instanceof ImgbootError ? error.hint : undefined;
     if (this.jsonEnabled()) {
       const code = error instanceof ImgbootError ? error.code : undefined;

@@ -48,21 +48,28 @@ const architectures: Readonly<Record<string, { seccomp: string; go: string }>> =
 export function defaultSeccompFilter(capabilities: readonly string[]): SeccompFilter | undefined {
   for (const path of profilePaths) {
     const text = readIfThere(path);
-    if (text === undefined) continue;
-    try {
-      return seccompFilter(JSON.parse(text) as SeccompProfile, {
-        capabilities,
-        architecture: process.arch,
-        kernel: release(),
-      });
-    } catch (cause) {
-      throw new ImgbootError('IMGBOOT_BAD_SECCOMP_PROFILE', `${path}: ${errorMessage(cause)}`, {
-        cause,
-        hint: 'install it again with the package that brings it (containers-common)',
-      });
-    }
+    if (text !== undefined) return parseSeccompProfile({ path, text }, capabilities);
   }
   return undefined;
+}
+
+/** The filter of a profile's text; `path` is for messages. @throws IMGBOOT_BAD_SECCOMP_PROFILE */
+export function parseSeccompProfile(
+  { path, text }: { path: string; text: string },
+  capabilities: readonly string[],
+): SeccompFilter | undefined {
+  try {
+    return seccompFilter(JSON.parse(text) as SeccompProfile, {
+      capabilities,
+      architecture: process.arch,
+      kernel: release(),
+    });
+  } catch (cause) {
+    throw new ImgbootError('IMGBOOT_BAD_SECCOMP_PROFILE', `${path}: ${errorMessage(cause)}`, {
+      cause,
+      hint: 'give another profile; the usual one comes with the package containers-common',
+    });
+  }
 }
 
 /** The rules of a profile that hold here. Pure. */

@@ -1,4 +1,6 @@
+import type { SpecResources } from './limits.ts';
 import type { SeccompFilter } from './seccomp.ts';
+import type { IdMapping } from './user-namespace.ts';
 
 /** The part of the OCI runtime specification's configuration that we write. @see runtime-spec config.md, config-linux.md */
 export interface RuntimeSpec {
@@ -13,18 +15,45 @@ export interface RuntimeSpec {
     cwd: string;
     capabilities: Record<'bounding' | 'effective' | 'permitted', string[]>;
     noNewPrivileges: boolean;
+    rlimits?: { type: string; soft: number; hard: number }[];
+    oomScoreAdj?: number;
+    consoleSize?: { width: number; height: number };
   };
   mounts: SpecMount[];
+  annotations?: Record<string, string>;
   linux: {
     namespaces: { type: string; path?: string }[];
+    uidMappings?: IdMapping[];
+    gidMappings?: IdMapping[];
     maskedPaths: string[];
     readonlyPaths: string[];
     cgroupsPath: string;
     seccomp?: SeccompFilter;
-    resources: {
-      devices: { allow: boolean; type?: string; major?: number; minor?: number; access: string }[];
-    };
+    sysctl?: Record<string, string>;
+    rootfsPropagation?: string;
+    devices?: SpecDevice[];
+    resources: SpecResources & { devices: DeviceRule[] };
   };
+}
+
+/** A device node in the container's /dev. */
+export interface SpecDevice {
+  path: string;
+  type: 'b' | 'c';
+  major: number;
+  minor: number;
+  fileMode: number;
+  uid: number;
+  gid: number;
+}
+
+/** What of a device's use is allowed. */
+export interface DeviceRule {
+  allow: boolean;
+  type?: string;
+  major?: number;
+  minor?: number;
+  access: string;
 }
 
 export interface SpecMount {
@@ -80,7 +109,7 @@ export const defaultCapabilities = [
 ];
 
 /** Kernel interfaces that tell about the host, or change it. The lists of docker and podman. */
-const maskedPaths = [
+export const maskedPaths = [
   '/proc/acpi',
   '/proc/asound',
   '/proc/kcore',
@@ -93,7 +122,7 @@ const maskedPaths = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ];
-const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+export const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** The kernel file systems of every container. */
 export const kernelMounts: SpecMount[] = [
@@ -166,22 +195,27 @@ export function runtimeSpec(request: SpecRequest): RuntimeSpec {
       cgroupsPath: request.cgroup,
       ...(request.seccomp === undefined ? {} : { seccomp: request.seccomp }),
       resources: {
-        devices: [
-          { allow: false, access: 'rwm' },
-          // Nodes may be made (an image may have some), but not opened.
-          { allow: true, type: 'c', access: 'm' },
-          { allow: true, type: 'b', access: 'm' },
-          ...allowedDevices.map(([major, minor]) => ({
-            allow: true,
-            type: 'c',
-            major,
-            ...(minor === undefined ? {} : { minor }),
-            access: 'rwm',
-          })),
-        ],
+        devices: defaultDeviceRules(),
       },
     },
   };
+}
+
+/** What every container may do with devices. */
+export function defaultDeviceRules(): DeviceRule[] {
+  return [
+    { allow: false, access: 'rwm' },
+    // Nodes may be made (an image may have some), but not opened.
+    { allow: true, type: 'c', access: 'm' },
+    { allow: true, type: 'b', access: 'm' },
+    ...allowedDevices.map(([major, minor]) => ({
+      allow: true,
+      type: 'c',
+      major,
+      ...(minor === undefined ? {} : { minor }),
+      access: 'rwm',
+    })),
+  ];
 }
 
 /** sysfs cannot be mounted anew without a network namespace of one's own; the host's is shown read-only. */

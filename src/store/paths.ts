@@ -41,6 +41,10 @@ export class StorePaths {
   get deployments(): string {
     return join(this.root, 'deployments');
   }
+  /** Made by the first container. */
+  get containers(): string {
+    return join(this.root, 'containers');
+  }
   /** The build cache; made by the first build. */
   get cache(): string {
     return join(this.root, 'cache');

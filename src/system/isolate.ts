@@ -23,6 +23,8 @@ export interface IsolationOptions extends OperationOptions {
   ownProcesses?: boolean;
   /** The job may read from our terminal. */
   terminal?: boolean;
+  /** `slave`: what the host mounts and unmounts, it sees: for what stays. Private by default. */
+  propagation?: 'private' | 'slave';
 }
 
 export type JobMessage =
@@ -70,7 +72,7 @@ export async function runIsolated<Job, Result>(
       '--mount',
       ...(options.ownProcesses === true ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
       '--propagation',
-      'private',
+      options.propagation ?? 'private',
       '--',
       process.execPath,
       '--disable-warning=ExperimentalWarning',

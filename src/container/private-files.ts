@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import type { AttachedNetworks } from './network/types.ts';
+import type { Container } from './record.ts';
+
+/** Addresses that name the host itself, and lead nowhere from a network namespace of one's own. */
+const LOOPBACK = /^(127\.|::1$)/;
+
+/**
+ * Writes the container's own /etc/hosts, /etc/resolv.conf and /etc/hostname, in place: they are mounted while it runs.
+ * @param attached what its networks gave it, once they have
+ */
+export function writePrivateFiles({ record, paths }: Container, attached?: AttachedNetworks): void {
+  mkdirSync(paths.files, { recursive: true, mode: 0o755 });
+  const put = (name: string, text: string): void =>
+    writeFileSync(join(paths.files, name), text, { mode: 0o644 });
+  put('hostname', `${record.hostname}\n`);
+  put('hosts', hostsFile(record, attached));
+  put('resolv.conf', resolvConf(record, attached));
+}
+
+function hostsFile(
+  { network, hostname }: Container['record'],
+  attached: AttachedNetworks | undefined,
+): string {
+  const extra = network.extraHosts.map((pair) => {
+    const colon = pair.indexOf(':');
+    return `${pair.slice(colon + 1)}\t${pair.slice(0, colon)}`;
+  });
+  if (network.names.includes('host')) return [...extra, readIfThere('/etc/hosts')].join('\n');
+  const own = attached?.hosts.map(({ address, names }) => `${address}\t${names.join(' ')}`) ?? [];
+  const lines = [
+    '127.0.0.1\tlocalhost',
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    ...extra,
+    // Without a network it can only mean itself.
+    ...(own.length === 0 ? [`127.0.1.1\t${hostname}`] : own),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function resolvConf({ network }: Container['record'], attached: AttachedNetworks | undefined): string {
+  const host = readIfThere('/etc/resolv.conf');
+  const values = (key: string): string[] =>
+    host.split('\n').flatMap((line) => {
+      const [first, ...rest] = line.trim().split(/\s+/);
+      return first === key ? rest : [];
+    });
+  const onHost = network.names.includes('host');
+  const nameservers =
+    attached === undefined
+      ? network.dns.length > 0
+        ? network.dns
+        : values('nameserver').filter((address) => onHost || !LOOPBACK.test(address))
+      : attached.nameservers;
+  const search =
+    network.dnsSearch.length > 0
+      ? network.dnsSearch
+      : [...(attached?.searchDomains ?? []), ...values('search')];
+  const options = network.dnsOptions.length > 0 ? network.dnsOptions : values('options');
+  const lines = [
+    ...nameservers.map((address) => `nameserver ${address}`),
+    ...(search.length === 0 || search.includes('.') ? [] : [`search ${search.join(' ')}`]),
+    ...(options.length === 0 ? [] : [`options ${options.join(' ')}`]),
+  ];
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+function readIfThere(path: string): string {
+  try {
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  } catch (error) {
+    if (errnoOf(error) === 'EACCES') return '';
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { ImgbootError } from '../errors.ts';
+import type { Store } from '../store/store.ts';
+import { replaceFile } from '../system/durable.ts';
+import { runCommand } from '../system/exec.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
+import { FileLock } from '../system/lock.ts';
+import { identifyProcess } from '../system/process-identity.ts';
+import { removeTree } from '../system/remove-tree.ts';
+import { cleanUp, lockCgroups } from './cleanup.ts';
+import { findMonitor, runtimeArguments } from './conmon.ts';
+import { writePrivateFiles } from './private-files.ts';
+import type { Container } from './record.ts';
+import { explainRuntimeFailure } from './runtime-failure.ts';
+import { chooseRuntime } from './runtime.ts';
+import type { StartJob } from './start.job.ts';
+import { isRunning, type StartRecord } from './state.ts';
+
+export interface StartOptions {
+  signal?: AbortSignal | undefined;
+  /** Of the terminal that it is shown on. */
+  consoleSize?: { width: number; height: number } | undefined;
+  /** Called when it is created, and its program does not run yet: what it prints is lost to nobody. */
+  onCreated?: (() => Promise<void> | void) | undefined;
+}
+
+/**
+ * Starts a container, for the first time or again; it goes on by itself. A start that fails, or is killed, leaves a
+ * container that does not run. @throws IMGBOOT_ALREADY_RUNNING and what {@link startMonitor} throws
+ */
+export async function startContainer(
+  store: Store,
+  container: Container,
+  options: StartOptions = {},
+): Promise<void> {
+  const { record, paths } = container;
+  const [runtime, monitor] = await Promise.all([chooseRuntime(), findMonitor()]);
+  using _lock = await FileLock.acquire(paths.lock, 'exclusive', { signal: options.signal });
+  if (isRunning(paths))
+    throw new ImgbootError('IMGBOOT_ALREADY_RUNNING', `the container ${record.name} runs already`, {
+      hint: `imgboot attach ${record.name} shows it`,
+    });
+  if (existsSync(paths.run)) await cleanUp(store, container);
+  for (const path of [paths.start, paths.exit, paths.oom]) removeTree(path);
+  mkdirSync(paths.run, { mode: 0o700 });
+  try {
+    using _cgroups = await lockCgroups();
+    writePrivateFiles(container);
+    const job: StartJob = {
+      store: store.paths.root,
+      id: record.id,
+      runtime,
+      monitor,
+      sources: { volumes: {}, init: undefined },
+      consoleSize: options.consoleSize,
+    };
+    const pid = await runIsolated<StartJob, number>(jobModule(import.meta.url, 'start.job'), job, {
+      signal: options.signal,
+      propagation: 'slave',
+    });
+    const first = identifyProcess(pid);
+    if (first === undefined)
+      throw new ImgbootError(
+        'IMGBOOT_RUNTIME_FAILED',
+        `the container ${record.name} ended before it was started`,
+      );
+    await options.onCreated?.();
+    const started = await runCommand(runtime.program, [...runtimeArguments(paths), 'start', record.id], {
+      okStatuses: [0, 1, 2, 255],
+      signal: options.signal,
+    });
+    if (started.exitCode !== 0)
+      throw explainRuntimeFailure(started.stderr, { runtime, command: record.args[0] ?? '' });
+    const start: StartRecord = { process: first, startedAt: new Date().toISOString() };
+    replaceFile(paths.start, JSON.stringify(start));
+  } catch (error) {
+    await cleanUp(store, container);
+    throw error;
+  }
+}

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { parseCompression } from '../initramfs/compression.ts';
 import { Contents } from '../initramfs/contents.ts';
-import { parseModuleSelection } from '../initramfs/module-selection.ts';
+import { parseModuleSelection } from '../initramfs/module-request.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { Workspace } from '../store/workspace.ts';
@@ -95,7 +95,7 @@ export class Guest implements AsyncDisposable {
       reference,
       initramfs: {
         kver: request.kver,
-        modules: parseModuleSelection('virtio', new Contents()),
+        modules: { ...parseModuleSelection('virtio', new Contents()), filesystems: [request.filesystem] },
         compression: parseCompression('zstd'),
         output: this.initrd,
       },

@@ -5,7 +5,12 @@ import { ImgbootError } from '../errors.ts';
 import { parseCompression } from '../initramfs/compression.ts';
 import { Contents } from '../initramfs/contents.ts';
 import { makeInitramfs, type InitramfsReport } from '../initramfs/make-initramfs.ts';
-import { parseModuleSelection } from '../initramfs/module-selection.ts';
+import {
+  parseFilesystems,
+  parseModuleSelection,
+  type ModuleRule,
+  type ModuleSelection,
+} from '../initramfs/module-request.ts';
 
 export default class Mkinitramfs extends ImgbootCommand {
   static override summary = 'Make the initramfs that boots an image, a directory or this machine';
@@ -13,7 +18,8 @@ export default class Mkinitramfs extends ImgbootCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> desktop -o initrd.img',
     '<%= config.bin %> <%= command.id %> --root / -o /tmp/initrd.img',
-    '<%= config.bin %> <%= command.id %> --root ./rootfs --modules virtio -o initrd.img',
+    '<%= config.bin %> <%= command.id %> --root ./rootfs --modules virtio --fs btrfs -o initrd.img',
+    "<%= config.bin %> <%= command.id %> desktop --modules host --add 'kernel/drivers/hid/*' -o initrd.img",
   ];
 
   static override enableJsonFlag = true;
@@ -31,22 +37,49 @@ export default class Mkinitramfs extends ImgbootCommand {
     output: Flags.string({ char: 'o', summary: 'the file to write', required: true }),
     kver: Flags.string({ summary: 'the kernel version, where there are several' }),
     modules: Flags.string({
-      summary: 'universal (any machine), virtio (virtual machines), or names of modules, comma-separated',
+      summary: 'what to boot: universal (any machine), virtio, qemu, host, profile:FILE, or names of modules',
+      description:
+        'Comma-separated; the union is meant. virtio is for virtual machines with virtio disks, qemu for any that QEMU has; host is this machine, profile:FILE one that imgboot profile record looked at: their hardware and what their root lies on, by the modules of the kernel that the initramfs is for. A name is a module, loaded at once.',
       default: 'universal',
+    }),
+    fs: Flags.string({
+      summary:
+        'the file systems that the root may have, comma-separated, in place of all that the modules bring',
+      helpValue: 'TYPE[,TYPE]',
+    }),
+    add: Flags.string({
+      summary: 'also modules of these names, or below these paths (kernel/drivers/net/*); may be given again',
+      description: 'Of all --add and --omit that match a module, the last decides.',
+      helpValue: 'GLOB',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+    }),
+    omit: Flags.string({
+      summary: 'no modules of these names or paths, nor what needs them; may be given again',
+      helpValue: 'GLOB',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
     }),
     compress: Flags.string({ summary: 'zstd[:LEVEL], gzip[:LEVEL] or none', default: 'zstd' }),
   };
 
   async run(): Promise<InitramfsReport> {
-    const { args, flags } = await this.parse(Mkinitramfs);
+    const { args, flags, raw } = await this.parse(Mkinitramfs);
     if ((args.image === undefined) === (flags.root === undefined)) {
       throw new ImgbootError('IMGBOOT_USAGE', 'give either an image or --root DIR', {
         hint: 'imgboot mkinitramfs --root / -o initrd.img',
       });
     }
+    const modules: ModuleSelection = {
+      ...parseModuleSelection(flags.modules, new Contents()),
+      rules: rulesInOrder(raw),
+      filesystems: flags.fs === undefined ? undefined : parseFilesystems(flags.fs),
+    };
     const request = {
       kver: flags.kver,
-      modules: parseModuleSelection(flags.modules, new Contents()),
+      modules,
       compression: parseCompression(flags.compress),
       output: flags.output,
     };
@@ -55,6 +88,7 @@ export default class Mkinitramfs extends ImgbootCommand {
       args.image === undefined
         ? await makeInitramfs({ ...request, root: flags.root! }, options)
         : await this.#ofImage(args.image, { initramfs: request, store: flags.store, ...options });
+    for (const warning of report.warnings) this.tell(`imgboot: ${warning}`);
     this.log(describe(report));
     return report;
   }
@@ -71,6 +105,13 @@ export default class Mkinitramfs extends ImgbootCommand {
     ]);
     return makeImageInitramfs(Store.open(store), { reference, ...request });
   }
+}
+
+/** --add and --omit as they were given: which one comes last matters. */
+function rulesInOrder(raw: readonly { type: string; flag?: string; input: string }[]): ModuleRule[] {
+  return raw.flatMap(({ type, flag, input }) =>
+    type === 'flag' && (flag === 'add' || flag === 'omit') ? [{ verb: flag, pattern: input }] : [],
+  );
 }
 
 function describe(report: InitramfsReport): string {

@@ -38,6 +38,13 @@ export class ArchivePlan {
     return this.#entries.has(merged(path));
   }
 
+  /** Of all files, about. */
+  get expectedBytes(): number {
+    let sum = 0;
+    for (const entry of this.#entries.values()) if (entry.kind === 'file') sum += entry.content.expectedBytes;
+    return sum;
+  }
+
   addDirectory(path: string, mode = 0o755): void {
     this.#add({ path: merged(path), kind: 'directory', mode });
   }

@@ -3,6 +3,8 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ImgbootError, errorMessage } from '../errors.ts';
 
+const MAX_INCLUDE_DEPTH = 4;
+
 /** The lists of hooks/contents, the only place that says what goes into an initramfs. */
 export class Contents {
   readonly #hooksDir: string;
@@ -16,12 +18,40 @@ export class Contents {
   }
 
   moduleSet(name: string): ModuleSet {
-    return parseModuleSet(this.#lines(`modules/${name}`));
+    return parseModuleSet(this.#setLines(name, 0));
   }
 
-  /** Programs with the libraries they need, by name. */
-  programs(): string[] {
-    return this.#lines('programs').map((line) => line.trim());
+  /** The lines of a set and of those that it includes. */
+  #setLines(name: string, depth: number): string[] {
+    // One that included itself would never end.
+    if (depth > MAX_INCLUDE_DEPTH) return [];
+    return this.#lines(`modules/${name}`).flatMap((line) => {
+      const [word, other] = line.trim().split(/\s+/);
+      return word === '@include' ? this.#setLines(other ?? '', depth + 1) : [line];
+    });
+  }
+
+  /** Modules that an initramfs for one machine has beside drivers of its hardware and its root's. */
+  machine(): string[] {
+    return this.#lines('machine').flatMap((line) => line.trim().split(/\s+/));
+  }
+
+  /** The modules for each kind of layer between a file system and its disks. */
+  layers(): Map<string, string[]> {
+    return new Map(
+      this.#lines('layers').map((line) => {
+        const [layer = '', ...modules] = line.trim().split(/\s+/);
+        return [layer, modules];
+      }),
+    );
+  }
+
+  /** Programs that go in with the libraries they need; one with a module only where that is in. */
+  programs(): { name: string; module: string | undefined }[] {
+    return this.#lines('programs').map((line) => {
+      const [name = '', module] = line.trim().split(/\s+/);
+      return { name, module };
+    });
   }
 
   /** Links to busybox, by their paths. */
@@ -91,22 +121,43 @@ export interface ModuleSet {
   directories: string[];
   /** Modules that a directory does not bring in, by name; `*` stands for any characters. */
   excluded: string[];
+  /** Of the names, the file systems that a root may have: --fs chooses among them. */
+  rootFilesystems: string[];
   /** Signatures and debug data may go: the machines it is for do not enforce signatures. */
   strips: boolean;
+  /** The machines it is for update their processor's microcode when they boot. */
+  wantsMicrocode: boolean;
 }
 
 function parseModuleSet(lines: readonly string[]): ModuleSet {
-  const set: ModuleSet = { names: [], loadAtOnce: [], directories: [], excluded: [], strips: false };
-  for (const word of lines.flatMap((line) => line.trim().split(/\s+/))) {
-    if (word === '@strip') set.strips = true;
-    else if (word.startsWith('+')) {
-      set.names.push(word.slice(1));
-      set.loadAtOnce.push(word.slice(1));
-    } else if (word.startsWith('!')) set.excluded.push(word.slice(1));
-    else if (word.endsWith('/')) set.directories.push(word);
-    else set.names.push(word);
+  const set: ModuleSet = {
+    names: [],
+    loadAtOnce: [],
+    directories: [],
+    excluded: [],
+    rootFilesystems: [],
+    strips: false,
+    wantsMicrocode: false,
+  };
+  for (const line of lines) {
+    const [first = '', ...rest] = line.trim().split(/\s+/);
+    if (first === '@root-fs') {
+      set.names.push(...rest);
+      set.rootFilesystems.push(...rest);
+    } else for (const word of [first, ...rest]) addWord(set, word);
   }
   return set;
+}
+
+function addWord(set: ModuleSet, word: string): void {
+  if (word === '@strip') set.strips = true;
+  else if (word === '@microcode') set.wantsMicrocode = true;
+  else if (word.startsWith('+')) {
+    set.names.push(word.slice(1));
+    set.loadAtOnce.push(word.slice(1));
+  } else if (word.startsWith('!')) set.excluded.push(word.slice(1));
+  else if (word.endsWith('/')) set.directories.push(word);
+  else set.names.push(word);
 }
 
 /** hooks/ beside src/ or dist/, wherever this runs from. */

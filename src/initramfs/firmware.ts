@@ -30,12 +30,7 @@ export function planFirmware(
   tree: RootedTree,
   request: { names: Iterable<string>; version: string; config: KernelConfig | undefined },
 ): { count: number; missing: string[] } {
-  const directories = [
-    `/lib/firmware/updates/${request.version}`,
-    '/lib/firmware/updates',
-    `/lib/firmware/${request.version}`,
-    '/lib/firmware',
-  ].filter((path) => tree.resolve(path)?.kind === 'directory');
+  const directories = firmwareDirectories(tree, request.version);
   const missing: string[] = [];
   let count = 0;
   for (const name of [...new Set(request.names)].sort(byBytes)) {
@@ -51,6 +46,26 @@ export function planFirmware(
     else missing.push(name);
   }
   return { count, missing };
+}
+
+/** Whether a tree has a firmware file, packed or not. */
+export function hasFirmware(tree: RootedTree, version: string, name: string): boolean {
+  if (!isPlainPath(name)) return false;
+  return firmwareDirectories(tree, version).some((directory) =>
+    (name.includes('*') ? expand(tree, directory, name) : [name]).some((match) =>
+      packings.some(({ suffix }) => tree.resolveFile(`${directory}/${match}${suffix}`) !== undefined),
+    ),
+  );
+}
+
+/** Where the kernel looks, in its order. */
+function firmwareDirectories(tree: RootedTree, version: string): string[] {
+  return [
+    `/lib/firmware/updates/${version}`,
+    '/lib/firmware/updates',
+    `/lib/firmware/${version}`,
+    '/lib/firmware',
+  ].filter((path) => tree.resolve(path)?.kind === 'directory');
 }
 
 function planOne(

@@ -15,7 +15,7 @@ import { writeTree, type FileTree } from '../../test/support/file-tree.ts';
 import { kernelModule, withSignature } from '../../test/support/kernel-module.ts';
 import { Contents } from './contents.ts';
 import { makeInitramfs, type InitramfsReport, type InitramfsRequest } from './make-initramfs.ts';
-import { parseModuleSelection } from './module-selection.ts';
+import { parseModuleSelection } from './module-request.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'imgboot-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -307,7 +307,7 @@ describe('makeInitramfs', () => {
     expect(() => parseModuleSelection(',', contents)).toThrow(
       expect.objectContaining({
         code: 'IMGBOOT_USAGE',
-        hint: 'choose stripped, universal, or names of modules',
+        hint: 'choose stripped, universal, host, profile:FILE, or names of modules',
       }),
     );
   });

@@ -9,15 +9,10 @@ import { ElfFile, isElf } from './elf.ts';
 import { planFirmware } from './firmware.ts';
 import { chooseKernel, KernelConfig, type Kernel } from './kernel.ts';
 import { decompressModule, firmwareOf, stripModule } from './module-file.ts';
-import { ModuleIndex, type KernelModule } from './module-index.ts';
-import {
-  archivedPath,
-  loadTables,
-  moduleTables,
-  selectModules,
-  type ModuleSelection,
-  type SelectedModules,
-} from './module-selection.ts';
+import { ModuleIndex, normalName, type KernelModule } from './module-index.ts';
+import type { ModuleSelection } from './module-request.ts';
+import { selectModules, type SelectedModules } from './module-selection.ts';
+import { archivedPath, loadTables, moduleTables } from './module-tables.ts';
 import { planPrograms, type ProgramOrigin } from './programs.ts';
 
 export interface InitramfsRequest {
@@ -48,6 +43,8 @@ export interface InitramfsReport {
   /** Firmware that drivers name and the image does not have. */
   missingFirmware: string[];
   origin: ProgramOrigin;
+  /** What a user should know: files that are damaged or absent, rules that had no effect. */
+  warnings: string[];
 }
 
 /**
@@ -70,12 +67,19 @@ export async function makeInitramfs(
   const firmwareNames = new Set(index.builtinFirmware(selected.builtin));
   const plan = new ArchivePlan();
   const machine = machineOf(tree, kernel, selected);
-  const origin = planPrograms(plan, tree, { contents, machine });
+  const names = new Set([...selected.builtin, ...selected.modules.map(({ name }) => name)]);
+  const origin = planPrograms(plan, tree, {
+    contents,
+    machine,
+    hasModule: (name) => names.has(normalName(name)),
+  });
   planOwnFiles(plan, contents);
   planModprobeConfiguration(plan, tree);
   planTables(plan, { kernel, index, selected });
   plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
+  const warnings = [...selected.warnings];
   planModules(plan, tree, {
+    warnings,
     version: kernel.version,
     modules: selected.modules,
     strips: selected.strips && config?.has('CONFIG_MODULE_SIG_FORCE') !== true,
@@ -85,7 +89,7 @@ export async function makeInitramfs(
   using out = AsideFile.create(request.output);
   const writer = await ArchiveWriter.create({
     out,
-    compress: createCompressor(request.compression),
+    compress: createCompressor(request.compression, plan.expectedBytes),
     mtimeSeconds: sourceDateEpoch(),
     signal: options.signal,
   });
@@ -110,6 +114,7 @@ export async function makeInitramfs(
       firmwareCount: firmware.count,
       missingFirmware: firmware.missing,
       origin,
+      warnings,
     };
   } finally {
     await writer.abandon();
@@ -128,13 +133,19 @@ function planModules(
     strips: boolean;
     /** Gets what the modules name, when they are loaded. */
     firmwareNames: Set<string>;
+    warnings: string[];
   },
 ): void {
   for (const module of request.modules) {
     const path = `/lib/modules/${request.version}/${module.path}`;
     const entry = tree.resolveFile(path);
-    // modules.dep may be older than the directory: kmod fails such a module at boot, too.
-    if (entry === undefined) continue;
+    if (entry === undefined) {
+      // kmod fails such a module at boot, too.
+      request.warnings.push(
+        `${path} is in modules.dep, and there is no such file: run depmod -a ${request.version}`,
+      );
+      continue;
+    }
     const prepare = (bytes: Buffer): Buffer => {
       for (const name of firmwareOf(bytes, path)) request.firmwareNames.add(name);
       return request.strips ? stripModule(bytes, path) : bytes;

@@ -103,13 +103,18 @@ export function normalName(name: string): string {
 
 /**
  * The modules to load for one, in order and itself included: first what it should have before it (soft) and must
- * have (hard), then itself, then what should follow.
+ * have (hard), then itself, then what should follow. A cycle of soft dependencies is followed once around.
+ * @param isUsable what else is left out
  */
-export function loadSequence(index: ModuleIndex, module: KernelModule): KernelModule[] {
+export function loadSequence(
+  index: ModuleIndex,
+  module: KernelModule,
+  isUsable: (module: KernelModule) => boolean = () => true,
+): KernelModule[] {
   const sequence: KernelModule[] = [];
   const seen = new Set<string>();
   const visit = (one: KernelModule): void => {
-    if (seen.has(one.name)) return;
+    if (seen.has(one.name) || !isUsable(one)) return;
     seen.add(one.name);
     const soft = index.softDependenciesOf(one.name);
     for (const name of soft?.pre ?? []) index.lookUp(name).forEach(visit);

@@ -12,6 +12,14 @@ export interface ProgramOrigin {
   busybox: 'image' | 'host';
 }
 
+interface ProgramRequest {
+  contents: Contents;
+  /** e_machine of the kernel's modules; undefined where it has none. */
+  machine: number | undefined;
+  /** Whether a module is in the archive or built into its kernel. */
+  hasModule: (name: string) => boolean;
+}
+
 const programDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
 const busyboxNames = ['busybox', 'busybox.static', 'busybox-static'] as const;
 
@@ -29,18 +37,16 @@ const EM_X86_64 = 62;
 /**
  * Plans busybox with its applets, and the programs of the lists with their libraries: from the image where it has
  * them all, else all from this machine. Nothing of either is run.
- * @param machine e_machine of the kernel's modules; undefined where it has none
  * @throws IMGBOOT_MISSING_PROGRAM, IMGBOOT_MISSING_LIBRARY
  */
-export function planPrograms(
-  plan: ArchivePlan,
-  image: RootedTree,
-  request: { contents: Contents; machine: number | undefined },
-): ProgramOrigin {
+export function planPrograms(plan: ArchivePlan, image: RootedTree, request: ProgramRequest): ProgramOrigin {
   const host = new RootedTree('/');
   const isHost = image.root === host.root;
   const { contents, machine } = request;
-  const names = contents.programs();
+  const names = contents
+    .programs()
+    .filter(({ module }) => module === undefined || request.hasModule(module))
+    .map(({ name }) => name);
   const trees = isHost ? [host] : [image, host];
   const source = trees.find((tree) => names.every((name) => findProgram(tree, name, machine) !== undefined));
   if (source === undefined) throw missingProgram(trees, names, machine);
@@ -60,7 +66,7 @@ export function planPrograms(
 function planBusybox(
   plan: ArchivePlan,
   trees: readonly RootedTree[],
-  request: { contents: Contents; machine: number | undefined },
+  request: Pick<ProgramRequest, 'contents' | 'machine'>,
 ): RootedTree {
   for (const tree of trees) {
     const entry = busyboxNames

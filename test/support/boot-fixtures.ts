@@ -6,7 +6,7 @@ import { makeDisk, type Disk, type DiskFilesystem } from '../../src/boot/disk.ts
 import { makeImageInitramfs } from '../../src/boot/image-initramfs.ts';
 import { parseCompression } from '../../src/initramfs/compression.ts';
 import { Contents } from '../../src/initramfs/contents.ts';
-import { parseModuleSelection } from '../../src/initramfs/module-selection.ts';
+import { parseModuleSelection } from '../../src/initramfs/module-request.ts';
 import { loadArchive } from '../../src/store/load.ts';
 import { Store } from '../../src/store/store.ts';
 import { bookwormTar } from './fixtures.ts';

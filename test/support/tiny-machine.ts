@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import { parseCompression } from '../../src/initramfs/compression.ts';
 import { Contents } from '../../src/initramfs/contents.ts';
 import { makeInitramfs } from '../../src/initramfs/make-initramfs.ts';
-import { parseModuleSelection } from '../../src/initramfs/module-selection.ts';
+import { parseModuleSelection } from '../../src/initramfs/module-request.ts';
 import { runVariable } from './boot-fixtures.ts';
 import { bookwormTar, kernelOf } from './fixtures.ts';
 import { makeOnce } from './make-once.ts';

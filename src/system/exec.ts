@@ -1,4 +1,4 @@
-import { execa, type Options } from 'execa';
+import type { Options } from 'execa';
 import { CommandFailed } from '../errors.ts';
 
 export interface RunOptions {
@@ -45,6 +45,8 @@ export async function runCommand(
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   };
+  // Loaded by the first program that is started: its many files are a third of what a small command takes.
+  const { execa } = await import('execa');
   const result = await execa('setpriv', ['--pdeathsig', 'KILL', '--', file, ...args], settings);
   const stdout = String(result.stdout ?? '');
   const stderr = String(result.stderr ?? '');

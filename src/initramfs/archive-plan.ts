@@ -6,7 +6,13 @@ export interface FileContent {
   /** Of what is read, for dividing the work; the bytes themselves decide what is written. */
   expectedBytes: number;
   /** Called once. The bytes are the caller's until the next load. */
-  load: (() => Buffer) | { inBackground: () => Promise<Buffer> };
+  load:
+    | (() => Buffer)
+    | {
+        inBackground: () => Promise<Buffer>;
+        /** Called with the bytes when nobody reads them any more. */
+        release?: (bytes: Buffer) => void;
+      };
 }
 
 export type PlannedEntry = { path: string } & (

@@ -71,8 +71,12 @@ export class ArchiveWriter {
       for (const entry of part) {
         if (entry.kind !== 'file') this.#addMember(entry, bodyOf(entry));
         else if (typeof entry.content.load === 'function') this.#addMember(entry, entry.content.load());
-        else this.#addMember(entry, await background.get(entry)!);
-        background.delete(entry);
+        else {
+          const bytes = await background.get(entry)!;
+          this.#addMember(entry, bytes);
+          entry.content.load.release?.(bytes);
+          background.delete(entry);
+        }
       }
       await this.#endPart();
     }

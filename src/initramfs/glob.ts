@@ -18,6 +18,11 @@ export function globExpression(pattern: string): RegExp {
   return new RegExp(`^${source}$`, 's');
 }
 
+/** A pattern for names in which `-` and `_` are one and written `_`, as kmod takes them; in brackets `-` is a range. */
+export function normalPattern(pattern: string): string {
+  return pattern.replaceAll(/\[[^\]]*\]|-/g, (part) => (part === '-' ? '_' : part));
+}
+
 function bracket(inside: string): string {
   const negated = /^[!^]/.test(inside);
   const members = (negated ? inside.slice(1) : inside).replaceAll(/[\\\]^[]/g, '\\$&');

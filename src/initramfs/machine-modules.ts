@@ -1,5 +1,5 @@
 import type { Contents } from './contents.ts';
-import { globExpression } from './glob.ts';
+import { globExpression, normalPattern } from './glob.ts';
 import type { MachineProfile } from './machine-profile.ts';
 import { normalName, type KernelModule, type ModuleIndex } from './module-index.ts';
 import { setMembers, type WantedModule } from './set-members.ts';
@@ -46,7 +46,7 @@ export function matchAliases(index: ModuleIndex, modaliases: readonly string[]):
   const found = new Set<string>();
   for (const [pattern, name] of index.aliases) {
     if (found.has(name)) continue;
-    const normal = normalName(pattern);
+    const normal = normalPattern(pattern);
     const fixed = normal.slice(0, Math.max(0, normal.search(/[*?[]/)));
     const candidates = wanted.filter((alias) => alias.startsWith(fixed));
     if (candidates.length === 0) continue;

@@ -14,6 +14,7 @@ import type { ModuleSelection } from './module-request.ts';
 import { selectModules, type SelectedModules } from './module-selection.ts';
 import { archivedPath, loadTables, moduleTables } from './module-tables.ts';
 import { planPrograms, type ProgramOrigin } from './programs.ts';
+import { ScratchPool } from './scratch-pool.ts';
 
 export interface InitramfsRequest {
   /** The directory that holds the root file system; it is only read, and nothing outside it is read through it. */
@@ -136,6 +137,7 @@ function planModules(
     warnings: string[];
   },
 ): void {
+  const pool = new ScratchPool();
   for (const module of request.modules) {
     const path = `/lib/modules/${request.version}/${module.path}`;
     const entry = tree.resolveFile(path);
@@ -153,7 +155,9 @@ function planModules(
     const load = path.endsWith('.ko')
       ? (): Buffer => prepare(tree.readShared(entry))
       : {
-          inBackground: async (): Promise<Buffer> => prepare(await decompressModule(path, tree.read(entry))),
+          inBackground: async (): Promise<Buffer> =>
+            prepare(await decompressModule(path, tree.read(entry), (sizeBytes) => pool.take(sizeBytes))),
+          release: (bytes: Buffer): void => pool.give(bytes),
         };
     plan.addFile(`/lib/modules/${request.version}/${archivedPath(module)}`, {
       expectedBytes: entry.sizeBytes * (path.endsWith('.ko') ? 1 : TYPICAL_MODULE_RATIO),

@@ -10,13 +10,21 @@ const SIGNATURE_MAGIC = Buffer.from('~Module signature appended~\n');
 /** struct module_signature of include/linux/module_signature.h */
 const SIGNATURE_HEADER_BYTES = 12;
 
-/** The bytes of an uncompressed module, from those of its file. @throws IMGBOOT_BAD_MODULE */
-export async function decompressModule(path: string, bytes: Buffer): Promise<Buffer> {
+/**
+ * The bytes of an uncompressed module, from those of its file.
+ * @param allocate may give memory for them; fresh by default
+ * @throws IMGBOOT_BAD_MODULE
+ */
+export async function decompressModule(
+  path: string,
+  bytes: Buffer,
+  allocate?: (sizeBytes: number) => Buffer,
+): Promise<Buffer> {
   try {
     if (path.endsWith('.gz')) return await promisify(gunzip)(bytes);
     if (path.endsWith('.zst')) return await promisify(zstdDecompress)(bytes);
     // Starting programs takes much code that most kernels' modules do not need.
-    if (path.endsWith('.xz')) return await (await import('../system/unxz.ts')).unxz(bytes);
+    if (path.endsWith('.xz')) return await (await import('../system/unxz.ts')).unxz(bytes, allocate);
     return bytes;
   } catch (cause) {
     if (cause instanceof ImgbootError) throw cause;

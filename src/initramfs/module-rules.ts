@@ -1,6 +1,6 @@
 import { ImgbootError } from '../errors.ts';
-import { globExpression } from './glob.ts';
-import { normalName, type KernelModule, type ModuleIndex } from './module-index.ts';
+import { globExpression, normalPattern } from './glob.ts';
+import type { KernelModule, ModuleIndex } from './module-index.ts';
 import type { ModuleRule } from './module-request.ts';
 import type { WantedModule } from './set-members.ts';
 
@@ -46,7 +46,7 @@ export class RuleBook {
 /** A pattern of names, in which `-` and `_` are one, or of paths with or without `.ko` and what follows. */
 function moduleMatcher(pattern: string): (module: KernelModule) => boolean {
   if (!pattern.includes('/')) {
-    const expression = globExpression(normalName(pattern));
+    const expression = globExpression(normalPattern(pattern));
     return ({ name }) => expression.test(name);
   }
   const expression = globExpression(pattern);
@@ -54,6 +54,6 @@ function moduleMatcher(pattern: string): (module: KernelModule) => boolean {
 }
 
 function matchesBuiltin(index: ModuleIndex, pattern: string): boolean {
-  const expression = globExpression(pattern.includes('/') ? pattern : normalName(pattern));
+  const expression = globExpression(pattern.includes('/') ? pattern : normalPattern(pattern));
   return [...index.builtin].some(([name, path]) => expression.test(pattern.includes('/') ? path : name));
 }

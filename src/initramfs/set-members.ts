@@ -1,5 +1,5 @@
 import type { ModuleSet } from './contents.ts';
-import { globExpression } from './glob.ts';
+import { globExpression, normalPattern } from './glob.ts';
 import { normalName, type KernelModule, type ModuleIndex } from './module-index.ts';
 
 /** A module, and what it is in the archive for. */
@@ -37,7 +37,7 @@ function directoryMatcher(set: ModuleSet): (path: string, name: string) => strin
   const names = new Set(set.excluded.filter((word) => !word.includes('*')).map(normalName));
   const patterns = set.excluded
     .filter((word) => word.includes('*'))
-    .map((word) => globExpression(normalName(word)));
+    .map((word) => globExpression(normalPattern(word)));
   const known = new Map<string, string | undefined>();
   const holding = (directory: string): string | undefined => {
     if (known.has(directory)) return known.get(directory);

@@ -18,24 +18,24 @@ export function hasLiblzma(): boolean {
 
 /**
  * Unpacks a file with one .xz stream beside this thread, without a process. Only where {@link hasLiblzma}.
- * @returns undefined where the bytes are damaged or do not unpack to `sizeBytes`
+ * @param plain gets what is unpacked; has exactly its size
+ * @returns false where the bytes are damaged or unpack to another size
  * @see lzma/container.h
  */
-export async function decodeXz(bytes: Buffer, sizeBytes: number): Promise<Buffer | undefined> {
+export async function decodeXz(bytes: Buffer, plain: Buffer): Promise<boolean> {
   const decode = library() as Decode;
   // Each call takes a thread, and koffi refuses more than it has.
   if (running > availableParallelism()) await new Promise<void>((resolve) => waiting.push(resolve));
   running++;
   try {
-    const plain = Buffer.allocUnsafeSlow(sizeBytes);
     const [limit, taken, made] = [
       BigUint64Array.of(UINT64_MAX),
       new BigUint64Array(1),
       new BigUint64Array(1),
     ];
     const status = await decode([limit, 0, null, bytes, taken, bytes.length, plain, made, plain.length]);
-    const isWhole = Number(taken[0]) === bytes.length && Number(made[0]) === sizeBytes;
-    return status === LZMA_OK && isWhole ? plain : undefined;
+    const isWhole = Number(taken[0]) === bytes.length && Number(made[0]) === plain.length;
+    return status === LZMA_OK && isWhole;
   } finally {
     running--;
     waiting.shift()?.();

@@ -9,13 +9,17 @@ const MAX_SIZE_BYTES = 1024 * 1024 * 1024;
 /**
  * Unpacks an .xz file's bytes: Node cannot. By liblzma on other threads; what is not so simple, and where the library
  * is missing, by the xz of this machine.
+ * @param allocate gives memory of a size for the result; fresh by default
  * @throws IMGBOOT_NEEDS_XZ, IMGBOOT_BAD_XZ
  */
-export async function unxz(bytes: Buffer): Promise<Buffer> {
+export async function unxz(
+  bytes: Buffer,
+  allocate: (sizeBytes: number) => Buffer = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes),
+): Promise<Buffer> {
   const sizeBytes = unpackedSize(bytes);
   if (sizeBytes === undefined || sizeBytes > MAX_SIZE_BYTES || !hasLiblzma()) return await runXz(bytes);
-  const plain = await decodeXz(bytes, sizeBytes);
-  if (plain === undefined) throw badXz('its data is corrupt');
+  const plain = allocate(sizeBytes);
+  if (!(await decodeXz(bytes, plain))) throw badXz('its data is corrupt');
   return plain;
 }
 

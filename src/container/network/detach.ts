@@ -71,11 +71,15 @@ async function undo(state: NetworkState, attachment: Attachment): Promise<void> 
     if (network.dns) server.withdraw(network.bridge, isLast(network) ? undefined : attachment.containerId);
     await removeLinks(network, isLast(network));
   }
-  await purgeFirewall([
-    attachment.containerId,
-    ...attachment.networks.map(({ address }) => `${address}/32`),
-    ...attachment.networks.filter(isLast).flatMap(({ subnet, bridge }) => [subnet, bridge]),
-  ]);
+  const ended = attachment.networks.filter(isLast);
+  await purgeFirewall({
+    words: [
+      attachment.containerId,
+      ...attachment.networks.map(({ address }) => `${address}/32`),
+      ...ended.flatMap(({ subnet, bridge }) => [subnet, bridge]),
+    ],
+    bridges: ended.map(({ bridge }) => bridge),
+  });
   if (others.length === 0) {
     await server.endIfIdle();
     rmSync(attachment.runDirectory, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../../system/exec.ts';
@@ -25,16 +26,26 @@ export async function noteSharedChains(): Promise<void> {
 }
 
 /**
- * Removes the rules of the back ends' that speak of one of `words` (a container's ID, a network's subnet or bridge),
- * with the chains of their own that they lead to; and the shared chains, where we brought them and nobody is left who
- * uses them. What the back ends have removed themselves is no matter.
+ * Removes the rules of the back ends' that speak of one of `words` (a container's ID, a network's subnet), with the
+ * chains of their own that they lead to and those of `bridges`; and the shared chains, where we brought them and nobody
+ * is left who uses them. What the back ends have removed themselves is no matter.
  */
-export async function purgeFirewall(words: readonly string[]): Promise<void> {
+export async function purgeFirewall({
+  words,
+  bridges,
+}: {
+  words: readonly string[];
+  bridges: readonly string[];
+}): Promise<void> {
   const rules = await readRules();
   for (const table of tables) {
     const lines = rules.get(table) ?? [];
     const doomed = lines.filter((line) => isRule(line) && isBackEnds(line) && speaksOf(line, words));
-    const chains = new Set(doomed.flatMap((line) => [targetOf(line), chainOf(line)]).filter(isOwnChain));
+    const present = lines.filter((line) => line.startsWith(':')).map(chainOf);
+    const chains = new Set([
+      ...doomed.flatMap((line) => [targetOf(line), chainOf(line)]).filter(isOwnChain),
+      ...bridges.flatMap(netavarkChains).filter((chain) => present.includes(chain)),
+    ]);
     const others = lines.filter((line) => isRule(line) && !doomed.includes(line));
     const unused = [...chains].filter((chain) => !others.some((line) => targetOf(line) === chain));
     await change(table, [
@@ -44,6 +55,12 @@ export async function purgeFirewall(words: readonly string[]): Promise<void> {
     ]);
   }
   await removeSharedChains();
+}
+
+/** What netavark calls the chains of a network, which may be there without a rule. */
+function netavarkChains(network: string): string[] {
+  const hash = createHash('sha512').update(network).digest('hex').toUpperCase().slice(0, 13);
+  return [`NETAVARK-${hash}`, `NETAVARK-DN-${hash}`];
 }
 
 async function removeSharedChains(): Promise<void> {

@@ -9,6 +9,6 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 npm run --silent build
-bin/imgboot doctor develop --install > /dev/null
+bin/imgboot doctor bench --install > /dev/null
 # A mount namespace of its own: no mount outlives it.
 exec unshare --mount --propagation private -- node qemu/bench.ts "$@"

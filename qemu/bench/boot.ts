@@ -10,7 +10,7 @@ import type { PeersRoot } from './peers-root.ts';
 import type { Comparison } from './report.ts';
 
 const RUNS = 3;
-const LABEL = 'benchroot';
+const filesystems = ['btrfs', 'ext4'] as const;
 
 /** The first program of the new root: marks the moment in the kernel's log, and prints both ends of the phase. */
 const INIT = `#!/bin/sh
@@ -27,19 +27,32 @@ sleep 100
 
 /** From the kernel's start of /init to the first program of the new root: one machine, one root, many initramfs. */
 export async function measureBoots(peers: PeersRoot, files: InitramfsFiles): Promise<Comparison[]> {
-  say('a btrfs disk with the root file system');
-  await using disk = await loopFilesystem({ type: 'btrfs', sizeBytes: 4 * 2 ** 30, label: LABEL });
+  const comparisons: Comparison[] = [];
+  for (const type of filesystems) comparisons.push(...(await measureRoot(peers, files, type)));
+  return comparisons;
+}
+
+async function measureRoot(
+  peers: PeersRoot,
+  files: InitramfsFiles,
+  type: (typeof filesystems)[number],
+): Promise<Comparison[]> {
+  say(`a disk with the root file system on ${type}`);
+  await using disk = await loopFilesystem({ type, sizeBytes: 4 * 2 ** 30 });
   await $`tar --create --one-file-system -C ${peers.path} . | tar --extract -C ${disk.mountPoint}`;
   const init = path.join(disk.mountPoint, 'bench-init');
   await writeFile(init, INIT);
   await chmod(init, 0o755);
   await disk.unmount();
+  // As installers of Debian write it into the boot loader.
+  const { stdout: uuid } = await $`blkid --output value --match-tag UUID ${disk.diskPath}`;
   const phases: Partial<Record<keyof InitramfsFiles, number>> = {};
   for (const [name, initrd] of Object.entries(files) as [keyof InitramfsFiles, string][]) {
     const runs: number[] = [];
     for (let run = 0; run < RUNS; run += 1) {
       say(`booting with ${path.basename(initrd)}, ${run + 1} of ${RUNS}`);
-      runs.push(await bootOnce(peers.kernel, initrd, disk.diskPath));
+      const append = `root=UUID=${uuid.trim()} rootfstype=${type} rw`;
+      runs.push(await bootOnce({ kernel: peers.kernel, initrd, disk: disk.diskPath, append }));
     }
     phases[name] = median(runs);
   }
@@ -49,7 +62,7 @@ export async function measureBoots(peers: PeersRoot, files: InitramfsFiles): Pro
     name: string,
     target: number,
   ): Comparison => ({
-    what: `initramfs phase of the boot, ${mine}`,
+    what: `initramfs phase of the boot, ${mine}, root on ${type}`,
     ours: { value: phases[mine]!, unit: 's' },
     peer: { name, value: phases[theirs]!, unit: 's' },
     target,
@@ -63,16 +76,21 @@ export async function measureBoots(peers: PeersRoot, files: InitramfsFiles): Pro
 }
 
 /** Seconds of the phase, by the guest kernel's clock. */
-async function bootOnce(kernel: string, initrd: string, disk: string): Promise<number> {
+async function bootOnce(parts: {
+  kernel: string;
+  initrd: string;
+  disk: string;
+  append: string;
+}): Promise<number> {
   const { accelerator } = await chooseAccelerator();
   await using machine = await startMachine({
     accelerator,
     memoryBytes: 2 ** 30,
     cpus: 1,
-    kernel,
-    initrd,
-    append: `root=LABEL=${LABEL} rootfstype=btrfs rw init=/bench-init console=ttyS0 quiet loglevel=3 panic=1`,
-    drives: [{ path: disk, format: 'raw', access: 'snapshot' }],
+    kernel: parts.kernel,
+    initrd: parts.initrd,
+    append: `${parts.append} init=/bench-init console=ttyS0 quiet loglevel=3 panic=1`,
+    drives: [{ path: parts.disk, format: 'raw', access: 'snapshot' }],
     console: 'captured',
   });
   await machine.expect('bench: end', { timeoutMs: 180_000, unless: /Kernel panic.*/ });

@@ -3,12 +3,35 @@ import path from 'node:path';
 import { $ } from 'zx';
 import { makeBaseTar } from '../../test/support/build-fixtures.ts';
 import { loopFilesystem } from '../../test/support/loop-filesystem.ts';
+import { DockerDaemon } from './dockerd.ts';
 import { best, imgboot, say } from './measure.ts';
 import type { Comparison } from './report.ts';
 
 const RUNS = 2;
 const SMALL_FILES = 2000;
 const LARGE_MB = 200;
+
+/** Seconds that docker takes for the same. */
+async function buildWithDocker(
+  directory: string,
+  { driver, context, sync }: { driver: 'btrfs' | 'overlay'; context: string; sync: () => Promise<unknown> },
+): Promise<number> {
+  const archive = path.join(directory, 'base.docker.tar');
+  await $`skopeo copy --quiet oci:${directory}/store/oci:base:1 docker-archive:${archive}:base:1`;
+  await using daemon = await DockerDaemon.start(
+    path.join(directory, 'docker'),
+    driver === 'btrfs' ? 'btrfs' : 'overlay2',
+  );
+  await daemon.docker('load', '--quiet', '--input', archive);
+  return await best(
+    RUNS,
+    async () => {
+      await daemon.docker('build', '--no-cache', '--network', 'host', '--quiet', '--tag', 'eleven', context);
+      await sync();
+    },
+    sync,
+  );
+}
 
 /** 2,000 small files and one of 200 MB, a deletion, and small steps. */
 const dockerfile = `FROM base:1
@@ -52,6 +75,7 @@ async function onFilesystem(type: 'btrfs' | 'ext4', driver: 'btrfs' | 'overlay')
     sync,
   );
   await $({ nothrow: true })`umount ${at('peer/overlay')}`;
+  const docker = await buildWithDocker(filesystem.mountPoint, { driver, context, sync });
   const own = await best(
     RUNS,
     async () => {
@@ -70,6 +94,7 @@ async function onFilesystem(type: 'btrfs' | 'ext4', driver: 'btrfs' | 'overlay')
   const on = `on ${type} (${driver} driver)`;
   return [
     row(`build 11 steps ${on}`, own, { name: 'buildah --layers', value: peer }, 1 / 3),
+    row(`build 11 steps ${on}`, own, { name: 'docker build', value: docker }, 1),
     { what: `build 11 steps from the cache ${on}`, ours: { value: cached, unit: 's' }, target: 0.2 },
     row(`a step on 300,000 files ${on}`, many, { name: 'on 3,000 files', value: few }, 1.2),
   ];

@@ -9,6 +9,7 @@ export const capabilities = [
   'build',
   'package',
   'develop',
+  'bench',
 ] as const;
 export type Capability = (typeof capabilities)[number];
 
@@ -179,6 +180,13 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         pacman: 'btrfs-progs',
         dnf: 'libbtrfsutil',
       }),
+    ],
+  },
+  bench: {
+    summary: 'everything that npm run bench measures against',
+    includes: ['develop'],
+    requirements: [
+      program('dockerd', 'compare with docker', { apt: 'docker.io', pacman: 'docker', dnf: 'moby-engine' }),
     ],
   },
 };

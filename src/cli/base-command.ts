@@ -41,6 +41,12 @@ export abstract class ImgbootCommand extends Command {
     process.stderr.write(`${line}\n`);
   }
 
+  /** The positional arguments of a command that takes one or more. @throws IMGBOOT_USAGE */
+  protected requireNames(argv: readonly unknown[]): string[] {
+    if (argv.length > 0) return argv as string[];
+    throw new ImgbootError('IMGBOOT_USAGE', 'name at least one', { hint: `imgboot ${this.id} --help` });
+  }
+
   override async init(): Promise<void> {
     await super.init();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -260,7 +260,7 @@ export function readContainerFlags(flags: ContainerFlagValues, command: string[]
     name: flags.name,
     entrypoint: flags.entrypoint === undefined ? undefined : readEntrypoint(flags.entrypoint),
     command,
-    env: [...(flags['env-file'] ?? []).flatMap(readEnvFile), ...readEnv(flags.env ?? [])],
+    env: [...(flags['env-file'] ?? []).flatMap(readEnvFile), ...readEnvironment(flags.env ?? [])],
     workingDir: flags.workdir,
     user: flags.user,
     groups: flags['group-add'] ?? [],
@@ -348,7 +348,8 @@ function readCpus(text: string): number {
   });
 }
 
-function readEnv(texts: readonly string[]): string[] {
+/** `NAME=VALUE`; a NAME alone takes its value from our environment, and is left out when that has none. @throws IMGBOOT_USAGE */
+export function readEnvironment(texts: readonly string[]): string[] {
   return texts.flatMap((text) => {
     if (text.startsWith('=') || text === '')
       throw new ImgbootError('IMGBOOT_USAGE', `not a variable: ${JSON.stringify(text)}`);
@@ -366,7 +367,7 @@ function readEnvFile(path: string): string[] {
     throw new ImgbootError('IMGBOOT_USAGE', `--env-file ${path}: ${errorMessage(cause)}`, { cause });
   }
   const lines = text.split('\n').map((line) => line.trimStart().replace(/\r$/, ''));
-  return readEnv(lines.filter((line) => line !== '' && !line.startsWith('#')));
+  return readEnvironment(lines.filter((line) => line !== '' && !line.startsWith('#')));
 }
 
 /** A program, or a JSON array of a program and arguments; the empty text is none. */

@@ -3,6 +3,7 @@ import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { containerFlags, readContainerFlags } from '../cli/container-flags.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';
 import { splitGuestArguments } from '../cli/guest-arguments.ts';
+import { ownStreams, terminalSize } from '../cli/own-streams.ts';
 import { createContainer } from '../container/create.ts';
 import { finish, runInForeground } from '../container/foreground.ts';
 import { startContainer } from '../container/start.ts';
@@ -55,11 +56,7 @@ export default class Run extends ImgbootCommand {
       return;
     }
     const result = await runInForeground(store, container, {
-      streams: {
-        stdin: flags.interactive ? process.stdin : undefined,
-        stdout: process.stdout,
-        stderr: process.stderr,
-      },
+      streams: ownStreams(flags.interactive),
       signal: this.signal,
       consoleSize: terminalSize(),
       onStarted: () => this.leaveSignals(),
@@ -70,8 +67,4 @@ export default class Run extends ImgbootCommand {
   protected override statusOf(error: unknown): number {
     return guestExitStatus.ofFailure(error);
   }
-}
-
-function terminalSize(): { width: number; height: number } | undefined {
-  return process.stdout.isTTY ? { width: process.stdout.columns, height: process.stdout.rows } : undefined;
 }

@@ -12,6 +12,23 @@ const PACKET_BYTES = 8192 + 1;
 /** conmon, src/config.h: WIN_RESIZE_EVENT */
 const WIN_RESIZE_EVENT = 1;
 
+/** What a monitor serves: a container's first process, or one that was started in it. */
+export interface AttachTarget {
+  /** For messages. */
+  name: string;
+  socket: string;
+  /** The fifo that takes the size of the terminal. */
+  control: string;
+  terminal: boolean;
+  stdin: boolean;
+}
+
+/** The first process of a container. */
+export function containerTarget({ record, paths }: Container): AttachTarget {
+  const { name, terminal, stdin } = record;
+  return { name, socket: paths.attachSocket, control: paths.control, terminal, stdin };
+}
+
 export interface AttachStreams {
   /** Passed on where the container has a standard input; undefined for nothing. */
   stdin: NodeJS.ReadStream | undefined;
@@ -30,15 +47,15 @@ export class Attachment implements AsyncDisposable {
   /** Settles when the container closes its output, the user detaches, or nobody reads what we write. */
   readonly end: Promise<AttachEnd>;
   readonly #socket: PacketSocket;
-  readonly #container: Container;
+  readonly #target: AttachTarget;
   readonly #streams: AttachStreams;
   readonly #undo: (() => void)[] = [];
   #finish!: (end: AttachEnd) => void;
   #fail!: (error: unknown) => void;
   #closed = false;
 
-  private constructor(container: Container, socket: PacketSocket, streams: AttachStreams) {
-    this.#container = container;
+  private constructor(target: AttachTarget, socket: PacketSocket, streams: AttachStreams) {
+    this.#target = target;
     this.#socket = socket;
     this.#streams = streams;
     this.end = new Promise((resolve, reject) => {
@@ -50,25 +67,21 @@ export class Attachment implements AsyncDisposable {
   }
 
   /** @throws IMGBOOT_CANNOT_ATTACH */
-  static open(container: Container, streams: AttachStreams): Attachment {
+  static open(target: AttachTarget, streams: AttachStreams): Attachment {
     let socket: PacketSocket;
     try {
-      socket = PacketSocket.connect(container.paths.attachSocket);
+      socket = PacketSocket.connect(target.socket);
     } catch (cause) {
-      throw new ImgbootError(
-        'IMGBOOT_CANNOT_ATTACH',
-        `cannot connect to the container ${container.record.name}`,
-        {
-          cause,
-          hint: 'it may have just ended; imgboot ps --all tells',
-        },
-      );
+      throw new ImgbootError('IMGBOOT_CANNOT_ATTACH', `cannot connect to ${target.name}`, {
+        cause,
+        hint: 'it may have just ended; imgboot ps --all tells',
+      });
     }
-    const attachment = new Attachment(container, socket, streams);
+    const attachment = new Attachment(target, socket, streams);
     attachment.#watchStreams();
     void attachment.#readOutput();
-    if (streams.stdin !== undefined && container.record.stdin) attachment.#passInput(streams.stdin);
-    if (container.record.terminal) attachment.#passSize();
+    if (streams.stdin !== undefined && target.stdin) attachment.#passInput(streams.stdin);
+    if (target.terminal) attachment.#passSize();
     return attachment;
   }
 
@@ -108,7 +121,7 @@ export class Attachment implements AsyncDisposable {
   }
 
   #passInput(stdin: NodeJS.ReadStream): void {
-    const { terminal } = this.#container.record;
+    const { terminal } = this.#target;
     const keys = terminal && stdin.isTTY ? new DetachKeys() : undefined;
     if (keys !== undefined) {
       stdin.setRawMode(true);
@@ -147,8 +160,8 @@ export class Attachment implements AsyncDisposable {
     if (!isTerminal(stdout)) return;
     const pass = (): void => {
       const [columns, rows] = stdout.getWindowSize();
-      if (existsSync(this.#container.paths.control))
-        appendFileSync(this.#container.paths.control, `${WIN_RESIZE_EVENT} ${rows} ${columns}\n`);
+      if (existsSync(this.#target.control))
+        appendFileSync(this.#target.control, `${WIN_RESIZE_EVENT} ${rows} ${columns}\n`);
     };
     pass();
     stdout.on('resize', pass);

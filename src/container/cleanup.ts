@@ -7,9 +7,11 @@ import type { ProcessIdentity } from '../system/process-identity.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { isMonitorThere } from './conmon.ts';
 import { removeCgroups, removeSharedCgroups } from './container-cgroup.ts';
+import { detachNetworks } from './network/detach.ts';
 import { ContainerPaths } from './paths.ts';
 import { listContainers, readContainer, type Container } from './record.ts';
 import { isRunning } from './state.ts';
+import { removeAnonymousVolumes } from './volume.ts';
 import { removeWritableLayer } from './writable-layer.ts';
 
 /** Containers on their way in or out; no ID begins so. */
@@ -29,18 +31,28 @@ export async function lockCgroups(): Promise<FileLock> {
  * Gives back what a start used, whatever state it is in: processes, cgroups, the runtime's state. Nothing is done
  * where that has happened. The caller holds the container's lock, and knows that it is to end.
  */
-export async function cleanUp(_store: Store, { record, paths }: Container): Promise<void> {
+export async function cleanUp(store: Store, { record, paths }: Container): Promise<void> {
   await removeCgroups(record.id);
+  await detachNetworks({ paths: store.paths, containerId: record.id });
   removeTree(paths.run);
 }
 
-/** Removes a container that does not run. The caller holds its lock. */
-export function removeContainerFiles({ record, paths }: Container): void {
+/** Removes a container that does not run, and with `volumes` those that were made for it. The caller holds its lock. */
+export async function removeContainerFiles(
+  store: Store,
+  { record, paths }: Container,
+  { volumes }: { volumes: boolean },
+): Promise<void> {
   // A name of its own first: what is half deleted must not be taken for a container.
   const gone = new ContainerPaths(join(paths.root, '..', `${GONE_PREFIX}${record.id}`));
   renameSync(paths.root, gone.root);
   removeWritableLayer(record, gone);
   removeTree(gone.root);
+  if (!volumes) return;
+  const names = record.mounts.flatMap((mount) =>
+    mount.kind === 'volume' && mount.anonymous ? mount.name : [],
+  );
+  await removeAnonymousVolumes(store, { names });
 }
 
 const MONITOR_MS = 5_000;
@@ -86,7 +98,7 @@ async function sweepContainer(store: Store, container: Container): Promise<void>
   using attended = FileLock.tryAcquire(paths.attended, 'exclusive');
   if (attended === undefined) return;
   await cleanUp(store, container);
-  if (record.autoRemove) removeContainerFiles(container);
+  if (record.autoRemove) await removeContainerFiles(store, container, { volumes: true });
 }
 
 /** What is left of a container that was never whole, or no longer is. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ImgbootError, errnoOf } from '../errors.ts';
-import { REPORT_DESCRIPTOR, startDaemon } from '../system/daemon.ts';
+import { Daemon, FIRST_PIPE } from '../system/daemon.ts';
 import { isSameProcess, identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import { findProgram } from '../system/requirements-check.ts';
 import type { Container } from './record.ts';
@@ -60,7 +60,7 @@ export async function startMonitor({ record, paths }: Container, request: Monito
   ];
   const [exitCommand = '', ...exitArguments] = command;
   const args = [
-    ...options({
+    ...monitorOptions({
       'api-version': '1',
       cid: id,
       cuuid: id,
@@ -83,11 +83,17 @@ export async function startMonitor({ record, paths }: Container, request: Monito
     ...(record.autoRemove ? ['--no-sync-log'] : []),
     ...(request.noPivot ? ['--no-pivot'] : []),
   ];
-  const env = { ...process.env, _OCI_SYNCPIPE: String(REPORT_DESCRIPTOR) };
-  const line = await startDaemon(request.program, args, { cwd: paths.run, env });
-  const { data, message = '' } = JSON.parse(line) as { data: number; message?: string };
+  const env = { ...process.env, _OCI_SYNCPIPE: String(FIRST_PIPE) };
+  using daemon = new Daemon([request.program, ...args], { cwd: paths.run, env, pipes: 1 });
+  const { data, message } = parseReport(await daemon.line(0));
   if (data > 0) return data;
   throw explainRuntimeFailure(message, { runtime: request.runtime, command: record.args[0] ?? '' });
+}
+
+/** What conmon says on its pipes: a PID or a status, and where that is negative, why. */
+export function parseReport(line: string): { data: number; message: string } {
+  const { data, message = '' } = JSON.parse(line) as { data: number; message?: string };
+  return { data, message };
 }
 
 /** The monitor of a container's last start; undefined where it has ended. */
@@ -105,7 +111,8 @@ export function isMonitorThere(monitor: ProcessIdentity | undefined): boolean {
   return monitor !== undefined && isSameProcess(monitor);
 }
 
-function options(values: Readonly<Record<string, string>>): string[] {
+/** Options with a value, as conmon takes them. */
+export function monitorOptions(values: Readonly<Record<string, string>>): string[] {
   return Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
 }
 

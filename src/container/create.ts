@@ -17,6 +17,7 @@ import { ContainerPaths } from './paths.ts';
 import { listContainers, type Container, type ContainerRecord } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { parseUserNamespace } from './user-namespace.ts';
+import { withImageVolumes } from './volume-use.ts';
 import { makeWritableLayer } from './writable-layer.ts';
 
 /** What the user asks of a new container; what is undefined is the image's, or the default. */
@@ -132,6 +133,7 @@ async function fillContainer(
   const record: ContainerRecord = {
     ...request,
     version: 1,
+    mounts: withImageVolumes(request.mounts, image.config.config),
     id,
     name: freeName(request.name, others),
     created: new Date().toISOString(),

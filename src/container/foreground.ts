@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf } from '../errors.ts';
+import { ImgbootError, errnoOf } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
-import { isSameProcess } from '../system/process-identity.ts';
-import { Attachment, type AttachEnd, type AttachStreams } from './attach.ts';
+import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
+import { Attachment, containerTarget, type AttachEnd, type AttachStreams } from './attach.ts';
 import { awaitMonitor, cleanUp, removeContainerFiles } from './cleanup.ts';
 import { monitorProcess } from './conmon.ts';
 import type { Container } from './record.ts';
@@ -38,21 +38,13 @@ export async function runInForeground(
       signal: options.signal,
       consoleSize: options.consoleSize,
       onCreated: () => {
-        attachment = Attachment.open(container, streams);
+        attachment = Attachment.open(containerTarget(container), streams);
       },
     });
     options.onStarted?.();
-    const monitor = monitorProcess(paths);
-    using _signals = forwardSignals(container);
-    const end = await attachment!.end;
-    await attachment![Symbol.asyncDispose]();
-    if (end !== 'ended') return { end };
-    const exitCode = await waitForExit(container);
-    await finish(store, container);
-    attended[Symbol.dispose]();
+    const result = await showToEnd(store, container, { attachment: attachment!, attended });
     attended = undefined;
-    await awaitMonitor(monitor);
-    return { exitCode };
+    return result;
   } catch (error) {
     // What never ran is of use to nobody.
     if (record.autoRemove && !isRunning(paths)) await finish(store, container);
@@ -63,6 +55,53 @@ export async function runInForeground(
   }
 }
 
+/** Shows a container that runs until it ends or the user detaches. @throws IMGBOOT_NOT_RUNNING, IMGBOOT_CANNOT_ATTACH */
+export async function attachInForeground(
+  store: Store,
+  container: Container,
+  { streams, proxySignals }: { streams: AttachStreams; proxySignals: boolean },
+): Promise<ForegroundResult> {
+  requireRunning(container);
+  const attended = FileLock.tryAcquire(container.paths.attended, 'exclusive');
+  await using attachment = Attachment.open(containerTarget(container), streams);
+  return await showToEnd(store, container, { attachment, attended, proxySignals });
+}
+
+/** What is `attended` is given back. */
+async function showToEnd(
+  store: Store,
+  container: Container,
+  {
+    attachment,
+    attended,
+    proxySignals = true,
+  }: { attachment: Attachment; attended: FileLock | undefined; proxySignals?: boolean },
+): Promise<ForegroundResult> {
+  const { paths } = container;
+  try {
+    const monitor = monitorProcess(paths);
+    using _signals = proxySignals ? forwardSignals(readStart(paths)?.process) : undefined;
+    const end = await attachment.end;
+    await attachment[Symbol.asyncDispose]();
+    if (end !== 'ended') return { end };
+    const exitCode = await waitForExit(container);
+    await finish(store, container);
+    attended?.[Symbol.dispose]();
+    await awaitMonitor(monitor);
+    return { exitCode };
+  } finally {
+    attended?.[Symbol.dispose]();
+  }
+}
+
+/** @throws IMGBOOT_NOT_RUNNING */
+export function requireRunning({ record, paths }: Container): void {
+  if (isRunning(paths)) return;
+  throw new ImgbootError('IMGBOOT_NOT_RUNNING', `the container ${record.name} does not run`, {
+    hint: `imgboot start ${record.name} starts it`,
+  });
+}
+
 /** Cleans up after a container that has ended, and removes it where that was asked for. */
 export async function finish(store: Store, container: Container): Promise<void> {
   const { paths, record } = container;
@@ -71,7 +110,7 @@ export async function finish(store: Store, container: Container): Promise<void> 
   using _lock = await FileLock.acquire(paths.lock, 'exclusive');
   if (!existsSync(paths.root) || isRunning(paths)) return;
   await cleanUp(store, container);
-  if (record.autoRemove) removeContainerFiles(container);
+  if (record.autoRemove) await removeContainerFiles(store, container, { volumes: true });
 }
 
 const FIRST_POLL_MS = 2;
@@ -108,9 +147,9 @@ const forwarded = [
 ] as const;
 
 /** Passes on the signals that we get, until it is disposed. */
-function forwardSignals(container: Container): Disposable {
+export function forwardSignals(target: ProcessIdentity | undefined): Disposable {
   const listeners = forwarded.map((name) => {
-    const listener = (): void => signalContainer(container, constants.signals[name]);
+    const listener = (): void => sendSignal(target, constants.signals[name]);
     process.on(name, listener);
     return [name, listener] as const;
   });
@@ -123,10 +162,13 @@ function forwardSignals(container: Container): Disposable {
 
 /** Sends a container's first process a signal; nothing is done when it has ended. */
 export function signalContainer({ paths }: Container, signal: number): void {
-  const start = readStart(paths);
-  if (start === undefined || !isSameProcess(start.process)) return;
+  sendSignal(readStart(paths)?.process, signal);
+}
+
+function sendSignal(target: ProcessIdentity | undefined, signal: number): void {
+  if (target === undefined || !isSameProcess(target)) return;
   try {
-    process.kill(start.process.pid, signal);
+    process.kill(target.pid, signal);
   } catch (error) {
     if (errnoOf(error) !== 'ESRCH') throw error;
   }

@@ -47,6 +47,15 @@ export class ContainerPaths {
   get files(): string {
     return join(this.root, 'files');
   }
+  get hosts(): string {
+    return join(this.files, 'hosts');
+  }
+  get resolvConf(): string {
+    return join(this.files, 'resolv.conf');
+  }
+  get hostnameFile(): string {
+    return join(this.files, 'hostname');
+  }
   get log(): string {
     return join(this.root, 'log');
   }

@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import type { AttachedNetworks } from './network/types.ts';
 import type { Container } from './record.ts';
@@ -7,35 +6,48 @@ import type { Container } from './record.ts';
 /** Addresses that name the host itself, and lead nowhere from a network namespace of one's own. */
 const LOOPBACK = /^(127\.|::1$)/;
 
-/**
- * Writes the container's own /etc/hosts, /etc/resolv.conf and /etc/hostname, in place: they are mounted while it runs.
- * @param attached what its networks gave it, once they have
- */
-export function writePrivateFiles({ record, paths }: Container, attached?: AttachedNetworks): void {
+/** Writes the container's own /etc/hosts, /etc/resolv.conf and /etc/hostname, before it has its networks. */
+export function writePrivateFiles({ record, paths }: Container): void {
   mkdirSync(paths.files, { recursive: true, mode: 0o755 });
-  const put = (name: string, text: string): void =>
-    writeFileSync(join(paths.files, name), text, { mode: 0o644 });
-  put('hostname', `${record.hostname}\n`);
-  put('hosts', hostsFile(record, attached));
-  put('resolv.conf', resolvConf(record, attached));
+  put(paths.hostnameFile, `${record.hostname}\n`);
+  put(paths.hosts, hostsFile(record));
+  put(paths.resolvConf, resolvConf(record, undefined));
 }
 
-function hostsFile(
-  { network, hostname }: Container['record'],
-  attached: AttachedNetworks | undefined,
-): string {
+/**
+ * Adds what its networks gave a container, in place: it has the very files mounted. What is in the hosts file of others
+ * stays. The caller holds the networks' lock.
+ */
+export function addNetworks({ record, paths }: Container, attached: AttachedNetworks): void {
+  const own = attached.hosts.map(
+    ({ address, names }) => `${address}\t${[record.hostname, ...names].join(' ')}\n`,
+  );
+  put(paths.hosts, `${own.join('')}${readFileSync(paths.hosts, 'utf8')}`);
+  put(paths.resolvConf, resolvConf(record, attached));
+}
+
+function put(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o644 });
+}
+
+/** Whether it is to be attached to networks. */
+export function hasNetworks({ network }: Container['record']): boolean {
+  return !network.names.includes('host') && !network.names.includes('none');
+}
+
+function hostsFile(record: Container['record']): string {
+  const { network, hostname } = record;
   const extra = network.extraHosts.map((pair) => {
     const colon = pair.indexOf(':');
     return `${pair.slice(colon + 1)}\t${pair.slice(0, colon)}`;
   });
   if (network.names.includes('host')) return [...extra, readIfThere('/etc/hosts')].join('\n');
-  const own = attached?.hosts.map(({ address, names }) => `${address}\t${names.join(' ')}`) ?? [];
   const lines = [
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
     ...extra,
     // Without a network it can only mean itself.
-    ...(own.length === 0 ? [`127.0.1.1\t${hostname}`] : own),
+    ...(hasNetworks(record) ? [] : [`127.0.1.1\t${hostname}`]),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -5,19 +5,23 @@ import { replaceFile } from '../system/durable.ts';
 import { runCommand } from '../system/exec.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
+import type { OperationOptions } from '../system/progress.ts';
 import { identifyProcess } from '../system/process-identity.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { cleanUp, lockCgroups } from './cleanup.ts';
 import { findMonitor, runtimeArguments } from './conmon.ts';
-import { writePrivateFiles } from './private-files.ts';
+import { findInit } from './init.ts';
+import { attachNetworks } from './network/attach.ts';
+import { lockNetworks } from './network/network-state.ts';
+import { addNetworks, hasNetworks, writePrivateFiles } from './private-files.ts';
 import type { Container } from './record.ts';
 import { explainRuntimeFailure } from './runtime-failure.ts';
 import { chooseRuntime } from './runtime.ts';
 import type { StartJob } from './start.job.ts';
 import { isRunning, type StartRecord } from './state.ts';
+import { prepareVolumes } from './volume-use.ts';
 
-export interface StartOptions {
-  signal?: AbortSignal | undefined;
+export interface StartOptions extends OperationOptions {
   /** Of the terminal that it is shown on. */
   consoleSize?: { width: number; height: number } | undefined;
   /** Called when it is created, and its program does not run yet: what it prints is lost to nobody. */
@@ -44,6 +48,8 @@ export async function startContainer(
   for (const path of [paths.start, paths.exit, paths.oom]) removeTree(path);
   mkdirSync(paths.run, { mode: 0o700 });
   try {
+    const volumes = await prepareVolumes(store, container, options);
+    const init = record.security.init ? await findInit() : undefined;
     using _cgroups = await lockCgroups();
     writePrivateFiles(container);
     const job: StartJob = {
@@ -51,7 +57,7 @@ export async function startContainer(
       id: record.id,
       runtime,
       monitor,
-      sources: { volumes: {}, init: undefined },
+      sources: { volumes, init },
       consoleSize: options.consoleSize,
     };
     const pid = await runIsolated<StartJob, number>(jobModule(import.meta.url, 'start.job'), job, {
@@ -64,6 +70,7 @@ export async function startContainer(
         'IMGBOOT_RUNTIME_FAILED',
         `the container ${record.name} ended before it was started`,
       );
+    if (hasNetworks(record)) await attach(store, container, { pid, ...options });
     await options.onCreated?.();
     const started = await runCommand(runtime.program, [...runtimeArguments(paths), 'start', record.id], {
       okStatuses: [0, 1, 2, 255],
@@ -77,4 +84,27 @@ export async function startContainer(
     await cleanUp(store, container);
     throw error;
   }
+}
+
+async function attach(
+  store: Store,
+  container: Container,
+  { pid, ...options }: OperationOptions & { pid: number },
+): Promise<void> {
+  const { record, paths } = container;
+  const { names, ports, aliases, dns } = record.network;
+  const attached = await attachNetworks({
+    paths: store.paths,
+    containerId: record.id,
+    containerName: record.name,
+    pid,
+    networks: names,
+    ports,
+    aliases,
+    dns,
+    hostsFile: paths.hosts,
+    ...options,
+  });
+  using _networks = await lockNetworks(options);
+  addNetworks(container, attached);
 }

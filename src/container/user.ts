@@ -1,6 +1,10 @@
 import { ImgbootError } from '../errors.ts';
-import type { RootedTree } from '../system/rooted.ts';
 import type { ProcessUser } from './spec.ts';
+
+/** Where /etc/passwd and /etc/group of an image are read. */
+interface AccountFiles {
+  readFile(path: string): Buffer | undefined;
+}
 
 interface Account {
   name: string;
@@ -19,7 +23,7 @@ export interface ResolvedUser extends ProcessUser {
  * there. Empty means root. @see Dockerfile reference, USER
  * @throws IMGBOOT_NO_SUCH_USER
  */
-export function resolveUser(tree: RootedTree, text: string): ResolvedUser {
+export function resolveUser(tree: AccountFiles, text: string): ResolvedUser {
   const [user = '', group] = text.split(':', 2);
   const account = findAccount(tree, user === '' ? '0' : user);
   const gid = group === undefined || group === '' ? account.gid : resolveGroup(tree, group);
@@ -30,7 +34,7 @@ export function resolveUser(tree: RootedTree, text: string): ResolvedUser {
 }
 
 /** A group's number. @throws IMGBOOT_NO_SUCH_USER */
-export function resolveGroup(tree: RootedTree, text: string): number {
+export function resolveGroup(tree: AccountFiles, text: string): number {
   const found = lines(tree, '/etc/group').find(([name]) => name === text);
   if (found !== undefined) return Number(found[2]);
   if (/^[0-9]+$/.test(text)) return Number(text);
@@ -39,7 +43,7 @@ export function resolveGroup(tree: RootedTree, text: string): number {
   });
 }
 
-function findAccount(tree: RootedTree, text: string): Account {
+function findAccount(tree: AccountFiles, text: string): Account {
   const accounts = lines(tree, '/etc/passwd').map(([name = '', , uid, gid, , home = '']) => ({
     name,
     uid: Number(uid),
@@ -57,14 +61,14 @@ function findAccount(tree: RootedTree, text: string): Account {
   });
 }
 
-function memberships(tree: RootedTree, name: string): number[] {
+function memberships(tree: AccountFiles, name: string): number[] {
   if (name === '') return [];
   return lines(tree, '/etc/group').flatMap(([, , gid, members = '']) =>
     members.split(',').includes(name) ? [Number(gid)] : [],
   );
 }
 
-function lines(tree: RootedTree, path: string): string[][] {
+function lines(tree: AccountFiles, path: string): string[][] {
   const text = tree.readFile(path)?.toString('utf8') ?? '';
   return text
     .split('\n')

@@ -1,44 +1,59 @@
-import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
 import { commandFailure } from './exec.ts';
 
-/** The descriptor on which a daemon reports. */
-export const REPORT_DESCRIPTOR = 3;
+/** The first descriptor that a daemon talks with us by. */
+export const FIRST_PIPE = 3;
 
 /**
- * Starts a program that goes on by itself in the background, and waits until it has written a line to its
- * descriptor {@link REPORT_DESCRIPTOR}. It outlives this process, and keeps this process's mount namespace.
- * @returns the line
- * @throws CommandFailed where it ends without a line
+ * A program that goes on by itself in the background, and the pipes that it talks with us by meanwhile: numbered from
+ * 0, its descriptors from {@link FIRST_PIPE} on. It outlives this process, and keeps this process's mount namespace.
+ * Disposal ends the talk only.
  */
-export async function startDaemon(
-  file: string,
-  args: readonly string[],
-  { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
-): Promise<string> {
-  const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
-  let stderr = '';
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const report = child.stdio[REPORT_DESCRIPTOR] as Readable;
-  const exited = new Promise<number | undefined>((resolve) => {
-    child.once('exit', (exitCode) => resolve(exitCode ?? undefined));
-  });
-  const line = await new Promise<string | undefined>((resolve, reject) => {
-    let text = '';
-    report.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-      if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
+export class Daemon implements Disposable {
+  readonly #child: ChildProcess;
+  readonly #command: readonly string[];
+  readonly #pipes: readonly Duplex[];
+  readonly #lines: readonly AsyncIterator<string>[];
+  readonly #ended: Promise<number | undefined>;
+  #stderr = '';
+
+  /** @param pipes how many */
+  constructor(command: readonly string[], options: { cwd: string; env: NodeJS.ProcessEnv; pipes: number }) {
+    const [file = '', ...args] = command;
+    this.#command = command;
+    const { cwd, env } = options;
+    const pipes = Array.from({ length: options.pipes }, () => 'pipe' as const);
+    this.#child = spawn(file, args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe', ...pipes] });
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
     });
-    report.once('close', () => resolve(undefined));
-    child.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(commandFailure([file, ...args], { stderr: '', code: cause.code })),
-    );
-  });
-  // Whoever we are to end with must not wait for what the daemon never closes.
-  report.destroy();
-  child.stderr!.destroy();
-  if (line !== undefined) return line;
-  throw commandFailure([file, ...args], { exitCode: await exited, stderr });
+    this.#pipes = this.#child.stdio.slice(FIRST_PIPE) as Duplex[];
+    // What it does not read, or closes, shows in its lines and its end.
+    for (const pipe of this.#pipes) pipe.on('error', () => {});
+    this.#lines = this.#pipes.map((input) => createInterface({ input })[Symbol.asyncIterator]());
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('exit', (exitCode) => resolve(exitCode ?? undefined));
+      this.#child.once('error', () => resolve(undefined));
+    });
+  }
+
+  /** The next line of a pipe. @throws CommandFailed where there is none any more */
+  async line(pipe: number): Promise<string> {
+    const next = await this.#lines[pipe]!.next();
+    if (next.done !== true) return next.value;
+    const exitCode = await this.#ended;
+    throw commandFailure(this.#command, { exitCode, stderr: this.#stderr });
+  }
+
+  write(pipe: number, text: string): void {
+    this.#pipes[pipe]!.write(text);
+  }
+
+  [Symbol.dispose](): void {
+    for (const pipe of this.#pipes) pipe.destroy();
+    this.#child.stderr!.destroy();
+    this.#child.unref();
+  }
 }

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { checkContainers } from '../container/check-containers.ts';
 import { fsck, type Problem } from '../store/fsck.ts';
 import { Store } from '../store/store.ts';
 
@@ -22,11 +23,10 @@ export default class Fsck extends ImgbootCommand {
   async run(): Promise<Problem[]> {
     const { flags } = await this.parse(Fsck);
     requireRoot('fsck');
-    const problems = await fsck(Store.open(flags.store), {
-      repair: flags.repair,
-      progress: this.progress,
-      signal: this.signal,
-    });
+    const store = Store.open(flags.store);
+    const { repair } = flags;
+    const problems = await fsck(store, { repair, progress: this.progress, signal: this.signal });
+    problems.push(...(await checkContainers(store, { repair })));
     for (const problem of problems) {
       this.log(
         `${problem.kind} ${problem.subject}: ${problem.message}${problem.repaired ? ' (repaired)' : ''}`,

@@ -15,7 +15,10 @@ export default class Rmi extends ImgbootCommand {
   };
   static override flags = {
     ...storeFlag,
-    force: Flags.boolean({ char: 'f', summary: 'by ID, remove an image that has several names' }),
+    force: Flags.boolean({
+      char: 'f',
+      summary: 'by ID, an image that has several names; and one that containers are made of',
+    }),
   };
 
   async run(): Promise<Removed> {

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ImgbootError, errnoOf } from '../errors.ts';
 import { PacketSocket } from '../system/packet-socket.ts';
+import { rawTerminal } from '../system/terminal.ts';
 import { DetachKeys } from './detach-keys.ts';
 import type { Container } from './record.ts';
 
@@ -124,8 +125,8 @@ export class Attachment implements AsyncDisposable {
     const { terminal } = this.#target;
     const keys = terminal && stdin.isTTY ? new DetachKeys() : undefined;
     if (keys !== undefined) {
-      stdin.setRawMode(true);
-      this.#undo.push(() => stdin.setRawMode(false));
+      const raw = rawTerminal(0);
+      this.#undo.push(() => raw[Symbol.dispose]());
     }
     // One chunk at a time: a container that does not read stops us from reading.
     let sending: Promise<void> | undefined;

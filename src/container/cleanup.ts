@@ -16,7 +16,7 @@ import { removeWritableLayer } from './writable-layer.ts';
 
 /** Containers on their way in or out; no ID begins so. */
 export const NEW_PREFIX = '.new-';
-const GONE_PREFIX = '.gone-';
+export const GONE_PREFIX = '.gone-';
 
 /** Where commands of all stores agree on the cgroups that containers share. */
 const HOST_LOCKS = '/run/imgboot';

@@ -23,7 +23,7 @@ export interface Garbage {
 const BOOT_REPORT = '/run/imgboot/boot.json';
 
 /**
- * Finds the blobs and layers that no image, persistent writable layer or running system refers to; without
+ * Finds the blobs and layers that no image, persistent writable layer, container or running system refers to; without
  * `keepsCache`, nor the build cache alone.
  */
 export function findGarbage(store: Store, { keepsCache = true }: { keepsCache?: boolean } = {}): Garbage {
@@ -78,11 +78,13 @@ export function readRecord(store: Store, name: LayerName): LayerRecord | undefin
   }
 }
 
-/** The file systems that persistent writable layers and the running system stand on. */
+/** The file systems that persistent writable layers, containers and the running system stand on. */
 function chainsInUse(store: Store): ChainId[] {
-  const files = readdirSync(store.paths.deployments).map((name) =>
-    join(store.paths.deployments, name, 'persistent.chain'),
-  );
+  const { containers, deployments } = store.paths;
+  const files = [
+    ...readdirSync(deployments).map((name) => join(deployments, name, 'persistent.chain')),
+    ...(existsSync(containers) ? readdirSync(containers) : []).map((name) => join(containers, name, 'chain')),
+  ];
   const texts = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8').trim());
   if (existsSync(BOOT_REPORT)) {
     const report = JSON.parse(readFileSync(BOOT_REPORT, 'utf8')) as { chain?: string | null };

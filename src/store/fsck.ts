@@ -14,7 +14,7 @@ import type { Store } from './store.ts';
 import { publishLayer } from './unpack.ts';
 import type { Workspace } from './workspace.ts';
 
-export type ProblemKind = 'blob' | 'layer' | 'boot-file' | 'garbage' | 'image';
+export type ProblemKind = 'blob' | 'layer' | 'boot-file' | 'garbage' | 'image' | 'container';
 
 /** Something that is not as the index says. */
 export interface Problem {

@@ -2,6 +2,7 @@ import { ImgbootError } from '../errors.ts';
 import { REF_NAME } from '../image/manifest.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { readIndex } from './index-file.ts';
+import { imageContainers } from './image-containers.ts';
 import { collect } from './prune.ts';
 import type { Store } from './store.ts';
 
@@ -13,7 +14,9 @@ export interface Removed {
 
 /**
  * Takes names from images; an image without a name is deleted with what only it used. An image ID stands for all
- * names of the image, and needs `force` when there are several. Either all of `names` are removed or none.
+ * names of the image, and needs `force` when there are several, and when containers are made of an image that would be
+ * deleted: these keep its layers. Either all of `names` are removed or none.
+ * @throws IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_SEVERAL_NAMES, IMGBOOT_IMAGE_IN_USE
  */
 export async function removeImages(
   store: Store,
@@ -37,6 +40,7 @@ export async function removeImages(
     }
     for (const one of all) untagged.add(one);
   }
+  if (!force) refuseUsed(store, { untagged, digests });
   await using _workspace = await store.workspace();
   await store.forget((descriptor) => {
     const reference = descriptor.annotations?.[REF_NAME];
@@ -45,4 +49,22 @@ export async function removeImages(
   const left = new Set(readIndex(store.paths).manifests.map((descriptor) => descriptor.digest as string));
   await collect(store, options);
   return { untagged: [...untagged], deleted: [...digests].filter((digest) => !left.has(digest)) };
+}
+
+/** @throws IMGBOOT_IMAGE_IN_USE where a container is made of an image that would lose its last name */
+function refuseUsed(
+  store: Store,
+  { untagged, digests }: { untagged: ReadonlySet<string>; digests: ReadonlySet<string> },
+): void {
+  const doomed = store.images().filter(({ descriptor }) => digests.has(descriptor.digest));
+  for (const image of doomed) {
+    if (store.names(image).some((name) => !untagged.has(name))) continue;
+    const users = imageContainers(store.paths, image.id);
+    if (users.length === 0) continue;
+    throw new ImgbootError(
+      'IMGBOOT_IMAGE_IN_USE',
+      `the image ${image.reference ?? image.id} is in use by the ${users.length === 1 ? 'container' : 'containers'} ${users.join(', ')}`,
+      { hint: `remove them first (imgboot rm), or the image alone with --force` },
+    );
+  }
 }

@@ -41,3 +41,20 @@ export function readBootReport(path = BOOT_REPORT): BootReport | undefined {
     throw new ImgbootError('IMGBOOT_BAD_REPORT', `the boot report ${path} cannot be read`, { cause });
   }
 }
+
+/** The report in a file, or of the running system. @throws IMGBOOT_NO_REPORT, IMGBOOT_BAD_REPORT */
+export function requireBootReport(path?: string): BootReport {
+  const report = readBootReport(path);
+  if (report === undefined) {
+    throw new ImgbootError(
+      'IMGBOOT_NO_REPORT',
+      `this system was not booted by imgboot: there is no ${BOOT_REPORT}`,
+      {
+        hint: 'name a report that was kept from a system that was',
+      },
+    );
+  }
+  if (!Array.isArray(report.steps))
+    throw new ImgbootError('IMGBOOT_BAD_REPORT', `${path ?? BOOT_REPORT} is no boot report: it has no steps`);
+  return report;
+}

@@ -9,7 +9,7 @@ import { runScript } from './dockerfile/run-script.ts';
 import type { LayerStep } from './layer-factory.ts';
 import type { MergedView, MountPoint } from './merged-view.ts';
 import { OutputLines } from './output-lines.ts';
-import { PrivateSpace } from './private-space.ts';
+import { PrivateSpace } from '../system/private-space.ts';
 import { RunMounts, placesOf, resolveMounts, type ResolvedMount, type RunParts } from './run-mounts.ts';
 import { mountPoints, privateFiles, runStep, type RunMount, type RunRequest } from './run-step.ts';
 import type { StageContext } from './stage-context.ts';

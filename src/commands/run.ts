@@ -39,7 +39,9 @@ export default class Run extends ImgbootCommand {
     requireRoot('run');
     const store = Store.open(flags.store);
     await sweepContainers(store);
-    const request = readContainerFlags(flags, command);
+    // The console of a machine is where its user sits.
+    const interactive = flags.interactive || (flags.boot && !flags.detach && process.stdin.isTTY);
+    const request = readContainerFlags({ ...flags, interactive }, command);
     const container = await createContainer(store, image, {
       request,
       progress: this.progress,
@@ -56,7 +58,7 @@ export default class Run extends ImgbootCommand {
       return;
     }
     const result = await runInForeground(store, container, {
-      streams: ownStreams(flags.interactive),
+      streams: ownStreams(interactive),
       signal: this.signal,
       consoleSize: terminalSize(),
       onStarted: () => this.leaveSignals(),

@@ -42,6 +42,11 @@ export function hasUnifiedCgroups(): boolean {
   return all.length > 0 && all.every(({ version }) => version === 2);
 }
 
+/** Whether there is a cgroup v1 hierarchy of this name, which no controller has. */
+export function hasNamedHierarchy(name: string): boolean {
+  return hierarchies().some(({ controllers }) => controllers.includes(`name=${name}`));
+}
+
 /** Where a controller's files of a cgroup are; undefined where the host lacks the controller. */
 export function controllerDirectory(controller: string, cgroup: string): string | undefined {
   const all = hierarchies();

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { replaceFile } from '../system/durable.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { NEW_PREFIX, lockCgroups, removeRemains, tidyCgroups } from './cleanup.ts';
@@ -17,6 +18,7 @@ import { ContainerPaths } from './paths.ts';
 import { listContainers, type Container, type ContainerRecord } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { parseUserNamespace } from './user-namespace.ts';
+import type { TopLayerJob } from './top-layer.job.ts';
 import { withImageVolumes } from './volume-use.ts';
 import { makeWritableLayer } from './writable-layer.ts';
 
@@ -94,7 +96,13 @@ export async function createContainer(
   mkdirSync(fresh.root, { mode: 0o700 });
   using _mine = FileLock.tryAcquire(fresh.lock, 'exclusive');
   try {
-    return await fillContainer(store, { image, request: { ...request, ...command, limits }, id, fresh });
+    return await fillContainer(store, {
+      image,
+      request: { ...request, ...command, limits },
+      id,
+      fresh,
+      ...options,
+    });
   } catch (error) {
     removeRemains(fresh);
     throw error;
@@ -118,7 +126,8 @@ async function fillContainer(
     request,
     id,
     fresh,
-  }: {
+    ...options
+  }: OperationOptions & {
     image: Image;
     request: CreateRequest & { args: string[]; entrypoint: string[] };
     id: string;
@@ -163,6 +172,16 @@ async function fillContainer(
   };
   writeFileSync(fresh.chain, `${record.chain}\n`);
   writeRecord(fresh, record);
+  if (request.topLayer !== undefined) {
+    const directory = resolve(request.topLayer);
+    const digest = await runIsolated<TopLayerJob, string>(
+      jobModule(import.meta.url, 'top-layer.job'),
+      { container: fresh.root, layers: store.paths.layers, topLayer: directory },
+      options,
+    );
+    record.topLayer = { directory, digest };
+    writeRecord(fresh, record);
+  }
   const paths = new ContainerPaths(join(store.paths.containers, id));
   renameSync(fresh.root, paths.root);
   return { record, paths };

@@ -11,8 +11,14 @@ export function environment(record: ContainerRecord, home: string): string[] {
     HOME: home,
     container: 'oci',
     ...(record.terminal ? { TERM: 'xterm' } : {}),
+    // What systemd makes a machine's ID of. @see systemd's container interface
+    ...(record.boot ? { container_uuid: asUuid(record.id) } : {}),
   };
   const given = new Set(record.env.map((pair) => pair.slice(0, pair.indexOf('='))));
   const missing = Object.entries(defaults).filter(([name]) => !given.has(name));
   return [...missing.map(([name, value]) => `${name}=${value}`), ...record.env];
+}
+
+function asUuid(id: string): string {
+  return id.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

@@ -77,10 +77,12 @@ async function showToEnd(
     proxySignals = true,
   }: { attachment: Attachment; attended: FileLock | undefined; proxySignals?: boolean },
 ): Promise<ForegroundResult> {
-  const { paths } = container;
+  const { paths, record } = container;
   try {
     const monitor = monitorProcess(paths);
-    using _signals = proxySignals ? forwardSignals(readStart(paths)?.process) : undefined;
+    // An init has its own idea of the signals that end others.
+    const stopSignal = record.boot ? record.stopSignal : undefined;
+    using _signals = proxySignals ? forwardSignals(readStart(paths)?.process, stopSignal) : undefined;
     const end = await attachment.end;
     await attachment[Symbol.asyncDispose]();
     if (end !== 'ended') return { end };
@@ -146,10 +148,12 @@ const forwarded = [
   'SIGCONT',
 ] as const;
 
-/** Passes on the signals that we get, until it is disposed. */
-export function forwardSignals(target: ProcessIdentity | undefined): Disposable {
+/** Passes on the signals that we get, until it is disposed; those that ask to end as `stopSignal`, where that is given. */
+export function forwardSignals(target: ProcessIdentity | undefined, stopSignal?: number): Disposable {
   const listeners = forwarded.map((name) => {
-    const listener = (): void => sendSignal(target, constants.signals[name]);
+    const isStop = name === 'SIGINT' || name === 'SIGTERM' || name === 'SIGHUP';
+    const signal = (isStop ? stopSignal : undefined) ?? constants.signals[name];
+    const listener = (): void => sendSignal(target, signal);
     process.on(name, listener);
     return [name, listener] as const;
   });

@@ -3,6 +3,7 @@ import { RootedTree } from '../system/rooted.ts';
 import { Store } from '../store/store.ts';
 import { startMonitor } from './conmon.ts';
 import { enterMonitorCgroup } from './container-cgroup.ts';
+import { checkInit } from './check-init.ts';
 import { containerSpec } from './container-spec.ts';
 import { environment } from './environment.ts';
 import { findContainer } from './record.ts';
@@ -36,6 +37,7 @@ export async function runJob(job: StartJob): Promise<number> {
     places: (root) => containerPlaces(container, job.sources, root),
   });
   const tree = new RootedTree(paths.rootfs);
+  if (record.boot) checkInit(tree, record.args[0] ?? '');
   const user = resolveUser(tree, record.user);
   const groups = record.groups.map((group) => resolveGroup(tree, group));
   const spec = containerSpec(record, {

@@ -15,6 +15,7 @@ import type { Store } from '../store/store.ts';
 import { isSubvolume, snapshotSubvolume, subvolumeUuid } from '../system/btrfs.ts';
 import { modifiedAt, setTimes, unmount } from '../system/libc.ts';
 import { replaceFile } from '../system/durable.ts';
+import { removeTree } from '../system/remove-tree.ts';
 import type { ContainerPaths } from './paths.ts';
 import type { Container, ContainerRecord } from './record.ts';
 
@@ -95,6 +96,9 @@ export function madePlaces(paths: ContainerPaths): MountPlace[] {
 }
 
 function mountWritable(record: ContainerRecord, paths: ContainerPaths, layers: string): void {
+  // Of an earlier mount: a volatile one's is of no use a second time.
+  removeTree(paths.work);
+  mkdirSync(paths.work);
   const stubs = readdirSync(paths.stubs).length === 0 ? [] : [paths.stubs];
   mountOverlay(layers, {
     target: paths.rootfs,

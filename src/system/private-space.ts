@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, unmount } from '../system/libc.ts';
+import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, unmount } from './libc.ts';
 
 /** A directory in memory that no other process sees: what is put into it is never on a disk. Disposal is idempotent. */
 export class PrivateSpace implements Disposable {

@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { nextChainId } from '../image/chain-id.ts';
+import type { Digest } from '../image/digest.ts';
+import { LAYER_TYPE, type Config, type Descriptor, type HistoryEntry } from '../image/manifest.ts';
+import { storedName } from '../image/reference.ts';
+import { adoptBlob, writeManifest } from '../store/add-image.ts';
+import type { Image } from '../store/image.ts';
+import { layerName } from '../store/paths.ts';
+import type { Store } from '../store/store.ts';
+import { publishLayer } from '../store/unpack.ts';
+import type { Workspace } from '../store/workspace.ts';
+import { snapshotSubvolume } from '../system/btrfs.ts';
+import { FileLock } from '../system/lock.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { epochSeconds, timestamp } from '../system/timestamp.ts';
+import type { DiffResult } from './diff.job.ts';
+import { diffJob, runDiff } from './diff.ts';
+import { freezeContainer, type Thaw } from './frozen.ts';
+import type { Container, ContainerRecord } from './record.ts';
+
+export interface CommitRequest extends OperationOptions {
+  /** The new image's name; none where undefined. */
+  reference: string | undefined;
+  /** Stop the container's processes while its files are read. */
+  pause: boolean;
+  /** Changes the run-time part of the config. */
+  configure: (config: Config) => Config;
+  message: string | undefined;
+  author: string | undefined;
+}
+
+/**
+ * Makes an image of a container: its image, its command and environment, and a layer of what it has changed. What is
+ * mounted in it, and the files that say who and where it is, are no part of that. All or nothing.
+ * @returns the image's ID
+ * @throws IMGBOOT_NO_SUCH_IMAGE where its own is gone, IMGBOOT_BAD_LAYER for a file that no layer can have
+ */
+export async function commitContainer(
+  store: Store,
+  container: Container,
+  request: CommitRequest,
+): Promise<Digest> {
+  const name = request.reference === undefined ? undefined : storedName(request.reference);
+  const { record, paths } = container;
+  const base = store.image(record.image.id);
+  using _lock = await FileLock.acquire(paths.lock, 'exclusive', { signal: request.signal });
+  await using workspace = await store.workspace();
+  using _content = await store.lockContent('shared', request);
+  request.progress?.({ step: `reading what ${record.name} has changed` });
+  const made = await readChanges(store, container, workspace, request);
+  const layer = made.layer === undefined ? undefined : publish(store, { base, workspace, made: made.layer });
+  const config = request.configure(configOf(base, record));
+  const created = timestamp();
+  const history: HistoryEntry = {
+    created,
+    created_by: record.args.join(' '),
+    ...(request.author === undefined ? {} : { author: request.author }),
+    ...(request.message === undefined ? {} : { comment: request.message }),
+    ...(layer === undefined ? { empty_layer: true } : {}),
+  };
+  const manifest = writeManifest(store.paths, {
+    config: {
+      ...config,
+      created,
+      ...(request.author === undefined ? {} : { author: request.author }),
+      rootfs: {
+        type: 'layers',
+        diff_ids: [...base.config.rootfs.diff_ids, ...(layer === undefined ? [] : [made.layer!.diffId])],
+      },
+      history: [...(base.config.history ?? []), history],
+    },
+    layers: [...base.manifest.layers, ...(layer === undefined ? [] : [layer])],
+    workspace,
+  });
+  if (name === undefined) await store.keep(manifest);
+  else await store.name(manifest, name);
+  const images = store.images();
+  return images.find(({ descriptor }) => descriptor.digest === manifest.digest)!.id;
+}
+
+/** The container goes on as soon as its files are read; with btrfs, as soon as there is a snapshot of them. */
+async function readChanges(
+  store: Store,
+  container: Container,
+  workspace: Workspace,
+  { pause, signal }: CommitRequest,
+): Promise<DiffResult> {
+  const thaw: Thaw = pause ? await freezeContainer(container) : () => {};
+  try {
+    const job = diffJob(store, container, workspace.path);
+    if (job.driver === 'btrfs') {
+      const snapshot = join(store.paths.layers, workspace.newLayerName(1));
+      snapshotSubvolume(job.changed, snapshot);
+      job.changed = snapshot;
+      thaw();
+    }
+    const epoch = epochSeconds();
+    return await runDiff(
+      {
+        ...job,
+        latestSeconds: epoch === undefined ? undefined : BigInt(epoch),
+        layer: { tar: join(workspace.path, 'layer.tar'), newName: workspace.newLayerName(0) },
+      },
+      { signal },
+    );
+  } finally {
+    thaw();
+  }
+}
+
+function publish(
+  store: Store,
+  { base, workspace, made }: { base: Image; workspace: Workspace; made: NonNullable<DiffResult['layer']> },
+): Descriptor {
+  const parent = base.layers.at(-1)?.chainId;
+  const chainId = nextChainId(parent, made.diffId);
+  // A plain tar's digest is its DiffID.
+  const digest = made.diffId as string as Digest;
+  adoptBlob(store.paths, { path: join(workspace.path, 'layer.tar'), digest });
+  if (!existsSync(store.paths.layer(layerName(chainId)))) {
+    publishLayer(store, {
+      newName: workspace.newLayerName(0),
+      name: layerName(chainId),
+      record: { chainId, diffId: made.diffId, parent: parent ?? null },
+    });
+  }
+  return { mediaType: LAYER_TYPE, digest, size: made.sizeBytes };
+}
+
+/** The image's config with what the container was run with, as docker and podman have it. */
+function configOf(base: Image, record: ContainerRecord): Config {
+  const config = structuredClone(base.config);
+  const { Entrypoint: _entrypoint, Cmd: _command, ...rest } = config.config ?? {};
+  config.config = {
+    ...rest,
+    Env: record.env,
+    WorkingDir: record.workingDir,
+    ...(record.user === '' ? {} : { User: record.user }),
+    ...(Object.keys(record.labels).length === 0 ? {} : { Labels: record.labels }),
+    // A machine's init is no command of the image's.
+    ...(record.boot
+      ? commandOf(base.config.config ?? {})
+      : commandOf({ Entrypoint: record.entrypoint, Cmd: record.command })),
+  };
+  return config;
+}
+
+function commandOf({
+  Entrypoint,
+  Cmd,
+}: Pick<NonNullable<Config['config']>, 'Entrypoint' | 'Cmd'>): Pick<
+  NonNullable<Config['config']>,
+  'Entrypoint' | 'Cmd'
+> {
+  return {
+    ...(Entrypoint === undefined || Entrypoint.length === 0 ? {} : { Entrypoint }),
+    ...(Cmd === undefined || Cmd.length === 0 ? {} : { Cmd }),
+  };
+}

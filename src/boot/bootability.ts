@@ -1,4 +1,5 @@
-import { findKernels, KernelConfig } from '../initramfs/kernel.ts';
+import { KernelConfig } from '../initramfs/kernel-config.ts';
+import { findKernels } from '../initramfs/kernel.ts';
 import type { RootedTree } from '../system/rooted.ts';
 
 /** Something that keeps an image from booting (`error`) or may (`warning`). */
@@ -72,7 +73,7 @@ function kernelFindings(tree: RootedTree): BootFinding[] {
         hint: `RUN apt-get install -y linux-image-${version}, or COPY it to /boot/vmlinuz-${version}`,
       });
     }
-    const config = KernelConfig.read(tree, version);
+    const config = KernelConfig.readFile(tree, version);
     for (const option of ['CONFIG_BLK_DEV_INITRD', 'CONFIG_DEVTMPFS', 'CONFIG_TMPFS']) {
       if (config !== undefined && !config.has(option)) {
         findings.push({

@@ -62,7 +62,11 @@ export default class Mkinitramfs extends ImgbootCommand {
       multipleNonGreedy: true,
       default: [],
     }),
-    compress: Flags.string({ summary: 'zstd[:LEVEL], gzip[:LEVEL] or none', default: 'zstd' }),
+    compress: Flags.string({
+      summary:
+        'zstd, xz, gzip, lz4 (each with :LEVEL, if wanted) or none; by default the best that the kernel reads',
+      helpValue: 'FORMAT[:LEVEL]',
+    }),
   };
 
   async run(): Promise<InitramfsReport> {
@@ -80,7 +84,7 @@ export default class Mkinitramfs extends ImgbootCommand {
     const request = {
       kver: flags.kver,
       modules,
-      compression: parseCompression(flags.compress),
+      compression: flags.compress === undefined ? undefined : parseCompression(flags.compress),
       output: flags.output,
     };
     const options = { progress: this.progress, signal: this.signal };

@@ -2,15 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 import pack from 'cpio-stream/lib/pack.js';
 import type { AsideFile } from '../system/aside.ts';
 import type { PlannedEntry } from './archive-plan.ts';
-import { compressionParallelism, type Compressor } from './compression.ts';
+import { compressionParallelism, USUAL_PART_BYTES, type Compressor } from './compression.ts';
 import { encodeNewcHeader, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, TRAILER, type NewcHeader } from './newc.ts';
-
-/**
- * A part of the archive that is compressed by itself. The kernel unpacks several compressed streams in a row, each
- * ending between two members; big enough to lose little by it, small enough to keep every processor busy.
- * It decides the bytes of the file, so it does not depend on the machine.
- */
-const PART_BYTES = 4 * 1024 * 1024;
 
 /** How far ahead packed files are unpacked: enough to keep other processors busy meanwhile. */
 const PARTS_AHEAD = 6;
@@ -22,7 +15,7 @@ const PARTS_AHEAD = 6;
 export class ArchiveWriter {
   readonly #pack = pack({ format: 'newc' });
   readonly #out: AsideFile;
-  readonly #compress: Compressor;
+  readonly #compressor: Compressor;
   readonly #mtimeSeconds: number;
   readonly #signal: AbortSignal | undefined;
   readonly #inTheWorks: { part: PartBuffer; compressed: Promise<Uint8Array> }[] = [];
@@ -34,7 +27,7 @@ export class ArchiveWriter {
 
   private constructor(settings: ArchiveSettings) {
     this.#out = settings.out;
-    this.#compress = settings.compress;
+    this.#compressor = settings.compressor;
     this.#mtimeSeconds = settings.mtimeSeconds;
     this.#signal = settings.signal;
     // Its own counts a name's length in characters, takes a time of 0 for now, and clamps sizes.
@@ -60,7 +53,7 @@ export class ArchiveWriter {
 
   /** Adds entries in the given order, and drops their content as it goes. */
   async append(entries: readonly PlannedEntry[]): Promise<void> {
-    const parts = [...divide(entries)];
+    const parts = [...divide(entries, this.#compressor.partBytes)];
     const background = new Map<PlannedEntry, Promise<Buffer>>();
     let started = 0;
     for (const [index, part] of parts.entries()) {
@@ -116,7 +109,7 @@ export class ArchiveWriter {
     if (part.length === 0) return;
     this.#part = this.#spareParts.pop() ?? new PartBuffer();
     this.#archiveBytes += part.length;
-    const compressed = this.#compress(part.bytes);
+    const compressed = this.#compressor.compress(part.bytes);
     // Awaited later, in order: until then a failure must not count as unhandled.
     compressed.catch(() => {});
     this.#inTheWorks.push({ part, compressed });
@@ -133,7 +126,7 @@ export class ArchiveWriter {
 
 interface ArchiveSettings {
   out: AsideFile;
-  compress: Compressor;
+  compressor: Compressor;
   mtimeSeconds: number;
   signal: AbortSignal | undefined;
 }
@@ -142,7 +135,7 @@ const trailer: NewcHeader = { name: TRAILER, ino: 0, mode: 0, nlink: 1, mtimeSec
 
 /** Bytes that are collected in one piece of memory. */
 class PartBuffer {
-  #bytes = Buffer.allocUnsafeSlow(PART_BYTES + (PART_BYTES >> 2));
+  #bytes = Buffer.allocUnsafeSlow(USUAL_PART_BYTES + (USUAL_PART_BYTES >> 2));
   #length = 0;
 
   get length(): number {
@@ -183,13 +176,13 @@ function startBackgroundLoads(
   }
 }
 
-function* divide(entries: readonly PlannedEntry[]): Generator<PlannedEntry[]> {
+function* divide(entries: readonly PlannedEntry[], partBytes: number): Generator<PlannedEntry[]> {
   let part: PlannedEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
     part.push(entry);
     bytes += entry.kind === 'file' ? entry.content.expectedBytes : 0;
-    if (bytes >= PART_BYTES) {
+    if (bytes >= partBytes) {
       yield part;
       part = [];
       bytes = 0;

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { constants, createInflateRaw, createZstdDecompress } from 'node:zlib';
 import { ImgbootError, errorMessage } from '../errors.ts';
 import { badInitramfs } from './newc-reader.ts';
+import { gzipHeaderEnd, lz4FrameEnd, xzStreamEnd, zstdFrameEnd } from './part-end.ts';
 
 /** The formats that a kernel may read, told by their first bytes. @see lib/decompress.c */
 const magics = [
@@ -18,7 +19,7 @@ export type PartFormat = (typeof magics)[number]['format'];
 
 /** Programs that unpack what Node does not, from standard input to standard output. */
 const unpackers: Partial<Record<PartFormat, { command: readonly string[]; package: string }>> = {
-  xz: { command: ['xz', '-dc', '--single-stream'], package: 'xz-utils' },
+  xz: { command: ['xz', '-dc'], package: 'xz-utils' },
   lzma: { command: ['xz', '-dc', '--format=lzma'], package: 'xz-utils' },
   lz4: { command: ['lz4', '-dc'], package: 'lz4' },
   bzip2: { command: ['bzip2', '-dc'], package: 'bzip2' },
@@ -32,7 +33,7 @@ export function formatAt(bytes: Buffer, at: number): PartFormat | undefined {
 
 /**
  * Unpacks the compressed part that begins at a place of a file, piece by piece.
- * @returns the place after it: for formats unpacked by a program of this machine, the end of the file
+ * @returns the place after it: for formats of which that cannot be told, the end of the file
  */
 export async function* unpackPart(
   file: Buffer,
@@ -74,10 +75,11 @@ async function* unpackByProgram(
   at: number,
   format: PartFormat,
 ): AsyncGenerator<Buffer, number, undefined> {
+  const end = partEnd(file, at, format);
   const { command, package: packageName } = unpackers[format]!;
   const { startProcess } = await import('../system/process.ts');
   const child = await startProcess(command[0]!, command.slice(1), { stdin: 'pipe', stdout: 'pipe' });
-  Readable.from([file.subarray(at)]).pipe(child.stdin!);
+  Readable.from([file.subarray(at, end)]).pipe(child.stdin!);
   let isRead = false;
   try {
     for await (const piece of child.stdout as AsyncIterable<Buffer>) yield piece;
@@ -97,42 +99,10 @@ async function* unpackByProgram(
     );
   }
   if (exitCode !== 0) throw new Error(stderr.trim() || `${command[0]} failed`);
-  return file.length;
-}
-
-/** The place after a zstd frame. @see RFC 8878, section 3.1.1 */
-function zstdFrameEnd(file: Buffer, start: number): number {
-  const byte = (at: number): number => {
-    if (at >= file.length) throw badInitramfs(`its zstd part at byte ${start} is cut off`);
-    return file[at]!;
-  };
-  const descriptor = byte(start + 4);
-  const singleSegment = (descriptor & 0x20) !== 0;
-  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
-  const sizeFlag = descriptor >> 6;
-  const contentSizeBytes = sizeFlag === 0 ? (singleSegment ? 1 : 0) : 1 << sizeFlag;
-  let at = start + 5 + (singleSegment ? 0 : 1) + dictionaryBytes + contentSizeBytes;
-  for (let last = false; !last;) {
-    const header = byte(at) | (byte(at + 1) << 8) | (byte(at + 2) << 16);
-    last = (header & 1) === 1;
-    const isRepeated = ((header >> 1) & 3) === 1;
-    at += 3 + (isRepeated ? 1 : header >> 3);
-  }
-  const end = at + ((descriptor & 4) !== 0 ? 4 : 0);
-  byte(end - 1);
   return end;
 }
 
-/** The place after a gzip member's header. @see RFC 1952, section 2.3 */
-function gzipHeaderEnd(file: Buffer, start: number): number {
-  const flags = file[start + 3] ?? 0;
-  let at = start + 10;
-  if ((flags & 4) !== 0) at += 2 + (file[at] ?? 0) + ((file[at + 1] ?? 0) << 8);
-  for (const flag of [8, 16]) {
-    if ((flags & flag) === 0) continue;
-    const end = file.indexOf(0, at);
-    if (end === -1) throw badInitramfs(`its gzip part at byte ${start} is cut off`);
-    at = end + 1;
-  }
-  return at + ((flags & 2) !== 0 ? 2 : 0);
+function partEnd(file: Buffer, at: number, format: PartFormat): number {
+  if (format === 'xz') return xzStreamEnd(file, at);
+  return format === 'lz4' ? lz4FrameEnd(file, at) : file.length;
 }

@@ -46,11 +46,11 @@ export class Contents {
     );
   }
 
-  /** Programs that go in with the libraries they need; one with a module only where that is in. */
-  programs(): { name: string; module: string | undefined }[] {
+  /** Programs that go in with the libraries they need. */
+  programs(): ListedProgram[] {
     return this.#lines('programs').map((line) => {
-      const [name = '', module] = line.trim().split(/\s+/);
-      return { name, module };
+      const [word = '', module, ...opened] = line.trim().split(/\s+/);
+      return { name: word.replace(/^\?/, ''), module, isOptional: word.startsWith('?'), opened };
     });
   }
 
@@ -109,6 +109,17 @@ export class Contents {
       );
     }
   }
+}
+
+/** A program of the list; see hooks/contents/programs. */
+export interface ListedProgram {
+  name: string;
+  /** Only where this module is in, too. */
+  module: string | undefined;
+  /** It may be missing, unless its module was asked for. */
+  isOptional: boolean;
+  /** Libraries that it opens by itself, by their sonames: those that are there go in. */
+  opened: string[];
 }
 
 /** Which modules a set wants; what the kernel does not have is passed over. */

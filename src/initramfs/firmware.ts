@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { byBytes, type RootedTree } from '../system/rooted.ts';
 import type { ArchivePlan } from './archive-plan.ts';
-import type { KernelConfig } from './kernel.ts';
+import type { KernelConfig } from './kernel-config.ts';
 
 /** How a firmware file may be packed, and what the kernel must have been built with to load it so. */
 const packings = [

@@ -90,29 +90,3 @@ function findImage(tree: RootedTree, version: string): string | undefined {
   ];
   return candidates.map((path) => tree.resolveFile(path)?.path).find((path) => path !== undefined);
 }
-
-/** What a kernel was built with. */
-export class KernelConfig {
-  /** Where it was read, inside the root. */
-  readonly path: string;
-  readonly #text: string;
-
-  private constructor(path: string, text: string) {
-    this.path = path;
-    this.#text = `\n${text}`;
-  }
-
-  /** Undefined where the image does not carry it. */
-  static read(tree: RootedTree, version: string): KernelConfig | undefined {
-    for (const path of [`/boot/config-${version}`, `/lib/modules/${version}/config`]) {
-      const bytes = tree.readFile(path);
-      if (bytes !== undefined) return new KernelConfig(path, bytes.toString('latin1'));
-    }
-    return undefined;
-  }
-
-  /** Whether an option is built in. */
-  has(option: string): boolean {
-    return this.#text.includes(`\n${option}=y\n`);
-  }
-}

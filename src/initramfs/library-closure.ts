@@ -23,11 +23,16 @@ const multiarch: Record<number, readonly string[]> = {
 /**
  * Every library that programs of a tree need, and their dynamic linkers, without running anything of it: as ld.so
  * looks, by DT_RPATH, DT_RUNPATH, the configured and the usual directories.
+ * What they open by themselves has to be named; that may be missing.
  * The archive has no ld.so.cache: what was found through configuration only is given beside the C library, too.
  * @throws IMGBOOT_MISSING_LIBRARY, IMGBOOT_BAD_ELF
  * @see ld.so(8)
  */
-export function libraryClosure(tree: RootedTree, programs: readonly RootedEntry[]): LibraryFile[] {
+export function libraryClosure(
+  tree: RootedTree,
+  programs: readonly RootedEntry[],
+  opened: readonly string[] = [],
+): LibraryFile[] {
   const found = new Map<string, LibraryFile>();
   const search = new LibrarySearch(tree);
   const queue: { entry: RootedEntry; inherited: readonly string[] }[] = programs.map((entry) => ({
@@ -35,6 +40,10 @@ export function libraryClosure(tree: RootedTree, programs: readonly RootedEntry[
     inherited: [],
   }));
   const seen = new Set(queue.map(({ entry }) => entry.path));
+  for (const file of openedFiles(tree, search, { programs, opened })) {
+    found.set(file.path, file);
+    queue.push({ entry: file.entry, inherited: [] });
+  }
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const { entry, inherited } = next;
     const elf = new ElfFile(tree.readShared(entry), entry.path);
@@ -55,6 +64,17 @@ export function libraryClosure(tree: RootedTree, programs: readonly RootedEntry[
     }
   }
   return [...found.values(), ...besideTheCLibrary([...found.values()])];
+}
+
+function openedFiles(
+  tree: RootedTree,
+  search: LibrarySearch,
+  { programs, opened }: { programs: readonly RootedEntry[]; opened: readonly string[] },
+): LibraryFile[] {
+  const [first] = programs;
+  if (first === undefined) return [];
+  const user = new ElfFile(tree.readShared(first), first.path);
+  return opened.flatMap((name) => search.find(name, [], user) ?? []);
 }
 
 class LibrarySearch {

@@ -3,14 +3,15 @@ import type { OperationOptions } from '../system/progress.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { ArchivePlan } from './archive-plan.ts';
 import { ArchiveWriter } from './archive-writer.ts';
-import { createCompressor, requireKernelReads, type Compression } from './compression.ts';
+import { chooseCompression, Compressor, type Compression } from './compression.ts';
 import { Contents } from './contents.ts';
 import { ElfFile, isElf } from './elf.ts';
 import { planFirmware } from './firmware.ts';
-import { chooseKernel, KernelConfig, type Kernel } from './kernel.ts';
+import { chooseKernel, type Kernel } from './kernel.ts';
+import { KernelConfig } from './kernel-config.ts';
 import { decompressModule, firmwareOf, stripModule } from './module-file.ts';
 import { ModuleIndex, normalName, type KernelModule } from './module-index.ts';
-import type { ModuleSelection } from './module-request.ts';
+import { askedModules, type ModuleSelection } from './module-request.ts';
 import { selectModules, type SelectedModules } from './module-selection.ts';
 import { archivedPath, loadTables, moduleTables } from './module-tables.ts';
 import { planPrograms, type ProgramOrigin } from './programs.ts';
@@ -22,7 +23,8 @@ export interface InitramfsRequest {
   /** As `uname -r` says it; needed where the image has several kernels. */
   kver?: string | undefined;
   modules: ModuleSelection;
-  compression: Compression;
+  /** By default the best that the kernel can read. */
+  compression?: Compression | undefined;
   /** The file to write. */
   output: string;
   /** Where imgboot's hooks lie; its own by default. */
@@ -61,18 +63,20 @@ export async function makeInitramfs(
   const tree = new RootedTree(request.root);
   const contents = new Contents(request.hooksDir);
   const kernel = chooseKernel(tree, request.kver);
-  const config = KernelConfig.read(tree, kernel.version);
-  requireKernelReads(request.compression, config);
+  const config = await KernelConfig.read(tree, kernel);
+  const compression = chooseCompression(request.compression, config);
   const index = new ModuleIndex(tree, kernel.version);
   const selected = selectModules(index, request.modules, contents);
   const firmwareNames = new Set(index.builtinFirmware(selected.builtin));
   const plan = new ArchivePlan();
   const machine = machineOf(tree, kernel, selected);
   const names = new Set([...selected.builtin, ...selected.modules.map(({ name }) => name)]);
+  const asked = askedModules(request.modules, contents);
   const origin = planPrograms(plan, tree, {
     contents,
     machine,
     hasModule: (name) => names.has(normalName(name)),
+    isAskedFor: (name) => asked.has(normalName(name)),
   });
   planOwnFiles(plan, contents);
   planModprobeConfiguration(plan, tree);
@@ -90,7 +94,7 @@ export async function makeInitramfs(
   using out = AsideFile.create(request.output);
   const writer = await ArchiveWriter.create({
     out,
-    compress: createCompressor(request.compression, plan.expectedBytes),
+    compressor: new Compressor(compression, plan.expectedBytes),
     mtimeSeconds: sourceDateEpoch(),
     signal: options.signal,
   });
@@ -110,7 +114,7 @@ export async function makeInitramfs(
       entryCount: writer.entryCount,
       kver: kernel.version,
       kernel: kernel.image,
-      compression: request.compression.format,
+      compression: compression.format,
       moduleCount: selected.modules.length,
       firmwareCount: firmware.count,
       missingFirmware: firmware.missing,

@@ -1,6 +1,7 @@
 import { ImgbootError } from '../errors.ts';
 import type { Contents } from './contents.ts';
 import { readProfile, type MachineProfile } from './machine-profile.ts';
+import { normalName } from './module-index.ts';
 import { recordMachine } from './record-machine.ts';
 
 /** Which modules are wanted; the union of all that is named, changed by the rules. */
@@ -46,6 +47,16 @@ export function parseModuleSelection(text: string, contents: Contents): ModuleSe
     names: words.filter((word) => !sets.has(word) && !isMachine(word)),
     ...(machines.length === 0 ? {} : { machines }),
   };
+}
+
+/** The modules that are wanted by name, or for what a machine's root lies on: what they need of programs has to be there. */
+export function askedModules(selection: ModuleSelection, contents: Contents): Set<string> {
+  const layers = contents.layers();
+  const added = (selection.rules ?? []).filter(({ verb }) => verb === 'add').map(({ pattern }) => pattern);
+  const underRoots = (selection.machines ?? []).flatMap(({ root }) =>
+    root.layers.flatMap((layer) => layers.get(layer) ?? []),
+  );
+  return new Set([...selection.names, ...added, ...underRoots].map(normalName));
 }
 
 /** Reads `btrfs`, `ext4,xfs`. @throws IMGBOOT_USAGE */

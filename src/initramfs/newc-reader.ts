@@ -16,6 +16,13 @@ export interface ArchiveMember {
   target: string | undefined;
 }
 
+/** Takes members as they come, each begun, then its content in pieces, then ended. Pieces are not to be kept. */
+export interface MemberSink {
+  begin(member: ArchiveMember): void;
+  content(piece: Buffer): void;
+  end(): void;
+}
+
 /** As the kernel's own limits: linux/limits.h PATH_MAX, and a name that is a link's target. */
 const PATH_MAX = 4096;
 
@@ -25,7 +32,7 @@ type State =
   | { kind: 'header' }
   | { kind: 'name'; member: ArchiveMember; nameBytes: number }
   | { kind: 'target'; member: ArchiveMember }
-  | { kind: 'skip'; bytes: number };
+  | { kind: 'body'; bodyBytes: number; paddingBytes: number };
 
 /**
  * Reads newc members from bytes that arrive in pieces. As the kernel does, it takes several archives in a row,
@@ -36,6 +43,12 @@ export class NewcReader {
   #pending: Buffer = Buffer.alloc(0);
   /** Plain bytes taken so far, for messages. */
   #offset = 0;
+  readonly #sink: MemberSink | undefined;
+
+  /** @param sink gets the content of what is no symbolic link, which is passed over without it */
+  constructor(sink?: MemberSink) {
+    this.#sink = sink;
+  }
 
   /** The members that are complete with these bytes. @throws IMGBOOT_BAD_INITRAMFS */
   push(bytes: Buffer): ArchiveMember[] {
@@ -100,16 +113,13 @@ export class NewcReader {
         if (bytes === undefined) return false;
         state.member.target = textBeforeZero(bytes.subarray(0, sizeBytes));
         members.push(state.member);
+        this.#sink?.begin(state.member);
+        this.#sink?.end();
         this.#state = { kind: 'boundary' };
         return true;
       }
-      case 'skip': {
-        const count = Math.min(state.bytes, this.#pending.length);
-        this.#take(count);
-        this.#state =
-          count === state.bytes ? { kind: 'boundary' } : { kind: 'skip', bytes: state.bytes - count };
-        return count === state.bytes;
-      }
+      case 'body':
+        return this.#takeBody(state);
       default:
         return state satisfies never;
     }
@@ -156,7 +166,23 @@ export class NewcReader {
       return { kind: 'target', member };
     }
     members.push(member);
-    return { kind: 'skip', bytes: member.sizeBytes + padding(member.sizeBytes) };
+    this.#sink?.begin(member);
+    return { kind: 'body', bodyBytes: member.sizeBytes, paddingBytes: padding(member.sizeBytes) };
+  }
+
+  /** @returns whether the member is complete */
+  #takeBody(state: State & { kind: 'body' }): boolean {
+    const body = Math.min(state.bodyBytes, this.#pending.length);
+    if (body > 0) this.#sink?.content(this.#pending.subarray(0, body));
+    this.#take(body);
+    const bodyBytes = state.bodyBytes - body;
+    const skipped = bodyBytes > 0 ? 0 : Math.min(state.paddingBytes, this.#pending.length);
+    this.#take(skipped);
+    const paddingBytes = state.paddingBytes - skipped;
+    const isComplete = bodyBytes === 0 && paddingBytes === 0;
+    if (isComplete) this.#sink?.end();
+    this.#state = isComplete ? { kind: 'boundary' } : { kind: 'body', bodyBytes, paddingBytes };
+    return isComplete;
   }
 
   #need(count: number): Buffer | undefined {

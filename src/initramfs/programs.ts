@@ -1,7 +1,7 @@
 import { ImgbootError } from '../errors.ts';
 import { RootedTree, type RootedEntry } from '../system/rooted.ts';
 import type { ArchivePlan } from './archive-plan.ts';
-import type { Contents } from './contents.ts';
+import type { Contents, ListedProgram } from './contents.ts';
 import { ElfFile, isElf } from './elf.ts';
 import { libraryClosure } from './library-closure.ts';
 
@@ -18,6 +18,8 @@ interface ProgramRequest {
   machine: number | undefined;
   /** Whether a module is in the archive or built into its kernel. */
   hasModule: (name: string) => boolean;
+  /** Whether a module was asked for by its name, or by a machine that cannot mount its root without. */
+  isAskedFor: (name: string) => boolean;
 }
 
 const programDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
@@ -28,6 +30,9 @@ const packages: Record<string, string> = {
   blkid: 'util-linux',
   btrfs: 'btrfs-progs',
   tar: 'tar',
+  cryptsetup: 'cryptsetup-bin',
+  lvm: 'lvm2',
+  e2fsck: 'e2fsprogs',
   busybox: 'busybox-static',
 };
 
@@ -43,23 +48,34 @@ export function planPrograms(plan: ArchivePlan, image: RootedTree, request: Prog
   const host = new RootedTree('/');
   const isHost = image.root === host.root;
   const { contents, machine } = request;
-  const names = contents
+  const listed = contents
     .programs()
-    .filter(({ module }) => module === undefined || request.hasModule(module))
-    .map(({ name }) => name);
+    .filter(({ module: behind }) => behind === undefined || request.hasModule(behind));
+  const names = listed.filter((program) => isNeeded(program, request)).map(({ name }) => name);
   const trees = isHost ? [host] : [image, host];
   const source = trees.find((tree) => names.every((name) => findProgram(tree, name, machine) !== undefined));
   if (source === undefined) throw missingProgram(trees, names, machine);
-  const programs = names.map((name) => findProgram(source, name, machine)!);
-  for (const [index, entry] of programs.entries()) {
-    plan.addFromTree(source, `/usr/bin/${names[index]!}`, entry);
-  }
-  for (const { path, entry } of libraryClosure(source, programs)) plan.addFromTree(source, path, entry);
+  const found = listed.flatMap((program) => {
+    const entry = findProgram(source, program.name, machine);
+    return entry === undefined ? [] : [{ ...program, entry }];
+  });
+  for (const { name, entry } of found) plan.addFromTree(source, `/usr/bin/${name}`, entry);
+  const libraries = libraryClosure(
+    source,
+    found.map(({ entry }) => entry),
+    found.flatMap(({ opened }) => opened),
+  );
+  for (const { path, entry } of libraries) plan.addFromTree(source, path, entry);
   const busybox = planBusybox(plan, trees, request);
   return {
     programs: source === host ? 'host' : 'image',
     busybox: busybox === host ? 'host' : 'image',
   };
+}
+
+/** Of those that may be missing, only the ones whose module was asked for are not to be. */
+function isNeeded({ isOptional, module: behind }: ListedProgram, request: ProgramRequest): boolean {
+  return !isOptional || (behind !== undefined && request.isAskedFor(behind));
 }
 
 /** @returns the tree that busybox came from */

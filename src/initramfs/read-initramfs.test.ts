@@ -32,6 +32,9 @@ const main = cpioOf({ init: '#!/bin/sh\n', 'bin/sh': '-> busybox', 'bin/busybox'
 const earlyNames = ['kernel', 'kernel/x86', 'kernel/x86/microcode', 'kernel/x86/microcode/Intel.bin'];
 const mainNames = ['bin', 'bin/busybox', 'bin/sh', 'init'];
 const padding = Buffer.alloc(1024);
+const xz = (bytes: Buffer, ...flags: string[]): Buffer =>
+  execFileSync('xz', ['-c', '--check=crc32', ...flags], { input: bytes });
+const lz4 = (bytes: Buffer): Buffer => execFileSync('lz4', ['-l', '-c', '-q'], { input: bytes });
 const half = Math.ceil(zstdCompressSync(main).length / 2);
 
 describe('readInitramfs', () => {
@@ -42,6 +45,17 @@ describe('readInitramfs', () => {
     ['xz', execFileSync('xz', ['-c', '--check=crc32'], { input: main }), mainNames],
     ['bzip2', execFileSync('bzip2', ['-c'], { input: main }), mainNames],
     ['lzma', execFileSync('xz', ['-c', '--format=lzma'], { input: main }), mainNames],
+    ['lz4 as the kernel reads it', lz4(main), mainNames],
+    [
+      'two lz4 ones, zeros and a plain one',
+      Buffer.concat([lz4(main), lz4(main), padding, early]),
+      [...mainNames, ...mainNames, ...earlyNames].sort(),
+    ],
+    [
+      'two xz ones, zeros and a gzip one',
+      Buffer.concat([xz(main), xz(main, '--block-size=4096'), padding, gzipSync(early)]),
+      [...mainNames, ...mainNames, ...earlyNames].sort(),
+    ],
     ['early and zstd', Buffer.concat([early, zstdCompressSync(main)]), [...mainNames, ...earlyNames].sort()],
     [
       'early, padding and gzip',
@@ -69,6 +83,8 @@ describe('readInitramfs', () => {
     ['a plain one cut in a file', main.subarray(0, 3000)],
     ['a zstd one cut off', zstdCompressSync(main).subarray(0, half)],
     ['a gzip one cut off', gzipSync(main).subarray(0, half)],
+    ['an xz one cut off', xz(main).subarray(0, 200)],
+    ['an lz4 one cut off', lz4(main).subarray(0, 200)],
     ['a zstd one of something else', zstdCompressSync(Buffer.from('hello'))],
     ['a gzip one that is damaged', gzipSync(main).fill(0xff, 60, 90)],
     ['an xz one that is damaged', execFileSync('xz', ['-c'], { input: main }).fill(0xff, 60, 90)],

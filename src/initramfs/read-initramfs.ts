@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ImgbootError, errorMessage } from '../errors.ts';
 import { formatAt, unpackPart, type PartFormat } from './compressed-part.ts';
-import { badInitramfs, NewcReader, type ArchiveMember } from './newc-reader.ts';
+import { badInitramfs, NewcReader, type ArchiveMember, type MemberSink } from './newc-reader.ts';
 
 /** An initramfs as the kernel sees it: archives in a row, each plain or compressed. */
 export interface InitramfsListing {
@@ -10,26 +10,34 @@ export interface InitramfsListing {
   members: ArchiveMember[];
 }
 
+export interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  /** Gets every member with its content. */
+  sink?: MemberSink | undefined;
+}
+
 /**
  * Lists every member of an initramfs, in the order of the file, behind any early archive, too.
  * @throws IMGBOOT_CANNOT_READ, IMGBOOT_BAD_INITRAMFS, IMGBOOT_NEEDS_UNPACKER
  */
-export async function readInitramfs(path: string, signal?: AbortSignal): Promise<InitramfsListing> {
+export async function readInitramfs(path: string, options: ReadOptions = {}): Promise<InitramfsListing> {
   const file = readWholeFile(path);
   const listing: InitramfsListing = { formats: [], members: [] };
   for (let at = 0; at < file.length;) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     if (file[at] === 0) at++;
-    else if (file[at] === 0x30) at = readPlainPart(file, at, listing);
-    else at = await readCompressedPart(file, at, listing, signal);
+    else if (file[at] === 0x30) at = readPlainPart(file, at, { listing, ...options });
+    else at = await readCompressedPart(file, at, { listing, ...options });
   }
   if (listing.formats.length === 0) throw badInitramfs(file.length === 0 ? 'it is empty' : 'it is all zeros');
   return listing;
 }
 
-function readPlainPart(file: Buffer, at: number, listing: InitramfsListing): number {
+type PartReading = ReadOptions & { listing: InitramfsListing };
+
+function readPlainPart(file: Buffer, at: number, { listing, sink }: PartReading): number {
   note(listing, 'cpio');
-  const reader = new NewcReader();
+  const reader = new NewcReader(sink);
   for (const member of reader.push(file.subarray(at))) listing.members.push(member);
   const next = file.length - reader.untaken;
   if (reader.atBoundary) reader.leave();
@@ -40,15 +48,14 @@ function readPlainPart(file: Buffer, at: number, listing: InitramfsListing): num
 async function readCompressedPart(
   file: Buffer,
   at: number,
-  listing: InitramfsListing,
-  signal: AbortSignal | undefined,
+  { listing, sink, signal }: PartReading,
 ): Promise<number> {
   const format = formatAt(file, at);
   if (format === undefined) {
     throw badInitramfs(`at byte ${at} begins neither a cpio archive nor a known compression`);
   }
   note(listing, format);
-  const reader = new NewcReader();
+  const reader = new NewcReader(sink);
   const pieces = unpackPart(file, at, format);
   for (;;) {
     const { done, value } = await pieces.next();

@@ -1,7 +1,6 @@
-import { buffer } from 'node:stream/consumers';
-import { ImgbootError } from '../errors.ts';
+import { ImgbootError, errorMessage } from '../errors.ts';
+import { runFilter, type Filter } from './filter.ts';
 import { decodeXz, hasLiblzma } from './liblzma.ts';
-import { startProcess } from './process.ts';
 
 /** No kernel module or firmware file is larger; an index that says so is damaged. */
 const MAX_SIZE_BYTES = 1024 * 1024 * 1024;
@@ -10,7 +9,7 @@ const MAX_SIZE_BYTES = 1024 * 1024 * 1024;
  * Unpacks an .xz file's bytes: Node cannot. By liblzma on other threads; what is not so simple, and where the library
  * is missing, by the xz of this machine.
  * @param allocate gives memory of a size for the result; fresh by default
- * @throws IMGBOOT_NEEDS_XZ, IMGBOOT_BAD_XZ
+ * @throws IMGBOOT_NEEDS_PROGRAM, IMGBOOT_BAD_XZ
  */
 export async function unxz(
   bytes: Buffer,
@@ -23,19 +22,20 @@ export async function unxz(
   return plain;
 }
 
+const unpacker: Filter = {
+  command: ['xz', '--decompress', '--stdout'],
+  package: 'xz-utils',
+  purpose: 'files to unpack are .xz',
+};
+
 async function runXz(bytes: Buffer): Promise<Buffer> {
-  const child = await startProcess('xz', ['--decompress', '--stdout'], { stdin: 'pipe', stdout: 'pipe' });
-  child.stdin!.end(bytes);
-  const plain = await buffer(child.stdout!);
-  const { exitCode, stderr } = await child.exited;
-  if (exitCode === 0) return plain;
-  // What setpriv ends with where there is no such program.
-  if (exitCode === 127) {
-    throw new ImgbootError('IMGBOOT_NEEDS_XZ', 'xz is not installed, and files to unpack are .xz', {
-      hint: 'install it: apt-get install xz-utils',
-    });
+  try {
+    return await runFilter(unpacker, bytes);
+  } catch (cause) {
+    throw cause instanceof ImgbootError && cause.code === 'IMGBOOT_NEEDS_PROGRAM'
+      ? cause
+      : badXz(errorMessage(cause));
   }
-  throw badXz(stderr.trim());
 }
 
 function badXz(why: string): ImgbootError {

@@ -7,12 +7,11 @@ import { explainNoSpace } from '../system/no-space.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { timestamp } from '../system/timestamp.ts';
 import { makeDirectory } from './apply-copy.ts';
-import { commandArguments, healthcheck, runConfig, setEnv } from './configure-stage.ts';
+import { configureStage, runConfig, setEnv, type ConfigInstruction } from './configure-stage.ts';
 import { CopyStep } from './copy-step.ts';
 import { locate } from './dockerfile/dockerfile-error.ts';
 import type { Instruction, WorkdirInstruction } from './dockerfile/instruction.ts';
 import type { StagePlan } from './dockerfile/plan-stages.ts';
-import { exposedPorts } from './dockerfile/ports.ts';
 import { StageScope } from './dockerfile/stage-scope.ts';
 import { DEFAULT_PATH } from './run-step.ts';
 import { RunInstructionStep } from './run-instruction.ts';
@@ -134,68 +133,9 @@ export class StageBuilder {
   }
 
   /** An instruction that changes the image config only. */
-  #configure(instruction: Exclude<Instruction, { kind: 'RUN' | 'COPY' | 'ADD' | 'WORKDIR' }>): void {
+  #configure(instruction: ConfigInstruction): void {
+    configureStage(this.#state, this.#scope, instruction);
     const config = runConfig(this.#state);
-    const scope = this.#scope;
-    const expand = (text: string): string => scope.expand(text, instruction);
-    switch (instruction.kind) {
-      case 'ENV':
-        for (const [name, value] of scope.setEnvironment(instruction)) setEnv(this.#state, name, value);
-        break;
-      case 'ARG':
-        scope.declare(instruction);
-        break;
-      case 'LABEL':
-        config.Labels = {
-          ...config.Labels,
-          ...Object.fromEntries(instruction.pairs.map(({ name, value }) => [expand(name), expand(value)])),
-        };
-        break;
-      case 'USER':
-        config.User = expand(instruction.user);
-        break;
-      case 'EXPOSE':
-        config.ExposedPorts = {
-          ...config.ExposedPorts,
-          ...Object.fromEntries(
-            exposedPorts(instruction.ports.flatMap((port) => scope.expandWords(port, instruction))).map(
-              (port) => [port, {}],
-            ),
-          ),
-        };
-        break;
-      case 'VOLUME':
-        config.Volumes = {
-          ...config.Volumes,
-          ...Object.fromEntries(instruction.paths.map((path) => [expand(path), {}])),
-        };
-        break;
-      case 'ENTRYPOINT':
-        config.Entrypoint = commandArguments(this.#state, instruction);
-        // A new entry point makes the base image's arguments meaningless.
-        if (!this.#state.hasOwnCmd) delete config.Cmd;
-        break;
-      case 'CMD':
-        config.Cmd = commandArguments(this.#state, instruction);
-        this.#state.hasOwnCmd = true;
-        break;
-      case 'SHELL':
-        config.Shell = instruction.shell;
-        this.#state.shell = instruction.shell;
-        break;
-      case 'STOPSIGNAL':
-        config.StopSignal = expand(instruction.signal);
-        break;
-      case 'HEALTHCHECK':
-        config.Healthcheck = healthcheck(instruction.check);
-        break;
-      case 'ONBUILD':
-        config.OnBuild = [...(config.OnBuild ?? []), instruction.trigger];
-        break;
-      case 'MAINTAINER':
-        this.#state.config.author = instruction.name;
-        break;
-    }
     this.#state.key = digestOf(
       JSON.stringify([
         this.#state.key,

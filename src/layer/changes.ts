@@ -36,6 +36,16 @@ export function scanChanges(upper: string, latestSeconds: bigint | undefined): C
   return scan.changes;
 }
 
+/** What kind of entry something on the disk is; undefined for a socket, which a tar has no form for. */
+export function entryTypeOf(stats: BigIntStats): EntryType | undefined {
+  return entryTypes.get(stats.mode & S_IFMT);
+}
+
+/** Whether it is a deletion, as overlayfs keeps one. */
+export function isWhiteoutNode(stats: BigIntStats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0n;
+}
+
 class Scan {
   readonly changes: Change[] = [];
   readonly #upper: string;
@@ -63,9 +73,9 @@ class Scan {
 
   #entry(path: string): void {
     const stats = lstatSync(this.#at(path), { bigint: true });
-    const type = entryTypes.get(stats.mode & S_IFMT);
+    const type = entryTypeOf(stats);
     if (type === undefined) return;
-    if (type === 'character' && stats.rdev === 0n) return this.#add(whiteout(path));
+    if (isWhiteoutNode(stats)) return this.#add(whiteoutEntry(path));
     if (type !== 'directory' && stats.nlink > 1n) {
       const first = this.#links.get(stats.ino);
       if (first !== undefined)
@@ -89,30 +99,13 @@ class Scan {
 
   #subdirectory(path: string, entry: TarEntry, opaque: boolean): void {
     this.#add({ ...entry, path: `${path}/` });
-    if (opaque) this.#add(whiteout(`${path}/.wh..opq`));
+    if (opaque) this.#add(whiteoutEntry(`${path}/.wh..opq`));
     this.directory(path);
     this.#settleTime(path, lstatSync(this.#at(path), { bigint: true }), entry.mtime);
   }
 
   #metadata(path: string, stats: BigIntStats): TarEntry {
-    const seconds = floorSeconds(stats.mtimeNs);
-    return {
-      type: 'file',
-      path,
-      linkTarget: '',
-      mode: Number(stats.mode & 0o7777n),
-      uid: Number(stats.uid),
-      gid: Number(stats.gid),
-      mtime: {
-        seconds: this.#latest !== undefined && seconds > this.#latest ? this.#latest : seconds,
-        nanoseconds: 0,
-      },
-      size: stats.isFile() ? Number(stats.size) : 0,
-      device:
-        stats.isCharacterDevice() || stats.isBlockDevice() ? deviceOf(stats.rdev) : { major: 0, minor: 0 },
-      xattrs: noXattrs,
-      sparse: undefined,
-    };
+    return metadataEntry(path, stats, this.#latest);
   }
 
   #settleTime(path: string, stats: BigIntStats, time: TimeSpec): void {
@@ -128,8 +121,30 @@ class Scan {
   }
 }
 
+/** What a tar says of something on the disk beside its type, its extended attributes and a link's target. */
+export function metadataEntry(path: string, stats: BigIntStats, latest: bigint | undefined): TarEntry {
+  const seconds = floorSeconds(stats.mtimeNs);
+  return {
+    type: 'file',
+    path,
+    linkTarget: '',
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    mtime: {
+      seconds: latest !== undefined && seconds > latest ? latest : seconds,
+      nanoseconds: 0,
+    },
+    size: stats.isFile() ? Number(stats.size) : 0,
+    device:
+      stats.isCharacterDevice() || stats.isBlockDevice() ? deviceOf(stats.rdev) : { major: 0, minor: 0 },
+    xattrs: noXattrs,
+    sparse: undefined,
+  };
+}
+
 /** The entry that deletes a path. @see image-spec layer.md, "Whiteouts" */
-function whiteout(path: string): TarEntry {
+export function whiteoutEntry(path: string): TarEntry {
   const slash = path.lastIndexOf('/') + 1;
   return {
     type: 'file',
@@ -146,7 +161,8 @@ function whiteout(path: string): TarEntry {
   };
 }
 
-function withoutIgnored(xattrs: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
+/** Those that are the image's. */
+export function withoutIgnored(xattrs: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
   if (xattrs.size === 0) return noXattrs;
   return new Map([...xattrs].filter(([name]) => !ignoredXattr.test(name)));
 }

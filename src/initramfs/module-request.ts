@@ -51,7 +51,7 @@ export function parseModuleSelection(text: string, contents: Contents): ModuleSe
 
 /** The modules that are wanted by name, or for what a machine's root lies on: what they need of programs has to be there. */
 export function askedModules(selection: ModuleSelection, contents: Contents): Set<string> {
-  const layers = contents.layers();
+  const layers = selection.machines === undefined ? new Map<string, string[]>() : contents.layers();
   const added = (selection.rules ?? []).filter(({ verb }) => verb === 'add').map(({ pattern }) => pattern);
   const underRoots = (selection.machines ?? []).flatMap(({ root }) =>
     root.layers.flatMap((layer) => layers.get(layer) ?? []),

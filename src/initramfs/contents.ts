@@ -50,7 +50,8 @@ export class Contents {
   programs(): ListedProgram[] {
     return this.#lines('programs').map((line) => {
       const [word = '', module, ...opened] = line.trim().split(/\s+/);
-      return { name: word.replace(/^\?/, ''), module, isOptional: word.startsWith('?'), opened };
+      const needed = ({ '?': 'never', '!': 'if-asked' } as const)[word[0] ?? ''] ?? 'always';
+      return { name: word.replace(/^[?!]/, ''), module, needed, opened };
     });
   }
 
@@ -116,8 +117,8 @@ export interface ListedProgram {
   name: string;
   /** Only where this module is in, too. */
   module: string | undefined;
-  /** It may be missing, unless its module was asked for. */
-  isOptional: boolean;
+  /** Whether it may be missing: `if-asked` unless its module was asked for. */
+  needed: 'always' | 'if-asked' | 'never';
   /** Libraries that it opens by itself, by their sonames: those that are there go in. */
   opened: string[];
 }

@@ -73,9 +73,8 @@ export function planPrograms(plan: ArchivePlan, image: RootedTree, request: Prog
   };
 }
 
-/** Of those that may be missing, only the ones whose module was asked for are not to be. */
-function isNeeded({ isOptional, module: behind }: ListedProgram, request: ProgramRequest): boolean {
-  return !isOptional || (behind !== undefined && request.isAskedFor(behind));
+function isNeeded({ needed, module: behind }: ListedProgram, request: ProgramRequest): boolean {
+  return needed === 'always' || (needed === 'if-asked' && behind !== undefined && request.isAskedFor(behind));
 }
 
 /** @returns the tree that busybox came from */

@@ -10,9 +10,11 @@
 #   host_warn TEXT        says what is wrong, but no reason to stop
 #   host_die TEXT         says why the boot stops, on every console, and acts as the command line has it; no return
 #   host_break POINT      a shell, where rd.break asked for one
-# and sets imgboot_lib to the directory of these files, imgboot_run to /run/imgboot, which it has made, and imgboot_work
-# to a directory for mounts, which need not be there.
+# (the last four are in console.sh for whoever has a console) and sets imgboot_lib to the directory of these files,
+# imgboot_bin to that of the programs (a static busybox, GNU tar, btrfs), imgboot_run to /run/imgboot, which it has made,
+# and imgboot_work to a directory for mounts, which need not be there.
 
+: "${imgboot_bin:=/usr/bin}"
 for imgboot_part in text cmdline device store writable toplayer report shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"

@@ -12,7 +12,7 @@ imgboot_leave_way_back() {
   esac
   mkdir -p /run/initramfs/bin /run/initramfs/proc /run/initramfs/sys /run/initramfs/dev /run/initramfs/run \
     /run/initramfs/oldroot /run/initramfs/tmp /run/systemd/system/multi-user.target.d
-  cp /bin/busybox /run/initramfs/bin/
+  cp -L "$imgboot_bin/busybox" /run/initramfs/bin/
   cp "$imgboot_lib/shutdown" ${clean:+"$imgboot_lib/clean"} /run/initramfs/
   [ -z "$clean" ] || imgboot_leave_cleaner "$1"
 }
@@ -57,8 +57,8 @@ imgboot_keep_btrfs() {
     [ ! -x "$1/$file" ] || return 0
   done
   mkdir -p /run/initramfs/btrfs
-  cp -L /usr/bin/btrfs /run/initramfs/btrfs/btrfs
-  imgboot_libraries_of /usr/bin/btrfs | while read -r file; do
+  cp -L "$imgboot_bin/btrfs" /run/initramfs/btrfs/btrfs
+  imgboot_libraries_of "$imgboot_bin/btrfs" | while read -r file; do
     cp -L "$file" /run/initramfs/btrfs/
   done
 }

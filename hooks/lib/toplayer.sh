@@ -49,7 +49,7 @@ imgboot_shares_root_mount() {
 # The digest of a top layer: SHA-256 of what GNU tar (--format=posix, numeric owners, extended attributes, ACLs, no
 # access and change times) makes of the paths below it, sorted bytewise, without lost+found and sockets.
 imgboot_measure_toplayer() {
-  case $(readlink -f /usr/bin/tar) in
+  case $(readlink -f "$imgboot_bin/tar") in
     '' | *busybox*)
       imgboot_fail 'reading the top layer' 'this initramfs has no GNU tar' 'make it again with imgboot mkinitramfs'
       ;;
@@ -80,7 +80,7 @@ imgboot_find_top() (
 
 # Writes the top layer as a tar to standard output, always the same bytes; errors go to /run/imgboot/toperror.
 imgboot_stream_toplayer() (
-  cd "$imgboot_top_dir" && LC_ALL=C /usr/bin/tar --create --file=- --format=posix \
+  cd "$imgboot_top_dir" && LC_ALL=C "$imgboot_bin/tar" --create --file=- --format=posix \
     --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' --numeric-owner \
     --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from="$imgboot_run/toplist" \
     2> "$imgboot_run/toperror" || printf 'tar failed\n' >> "$imgboot_run/toperror"
@@ -133,9 +133,9 @@ imgboot_gather_tools() {
   local path
   [ ! -d "$imgboot_work/tools" ] || return 0
   mkdir -p "$imgboot_work/tools"
-  imgboot_libraries_of /usr/bin/tar > "$imgboot_run/libraries"
+  imgboot_libraries_of "$imgboot_bin/tar" > "$imgboot_run/libraries"
   {
-    printf '%s\n' "$(readlink -f /bin/busybox)" /usr/bin/tar
+    printf '%s\n' "$(readlink -f "$imgboot_bin/busybox")" "$imgboot_bin/tar"
     cat "$imgboot_run/libraries"
   } | while read -r path; do
     case $path in

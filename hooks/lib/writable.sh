@@ -280,7 +280,7 @@ imgboot_make_ram_image() {
   size=$(((${size%%[!0-9]*} + imgboot_top_files * 4 + 1024) * 2))
   mkdir "$imgboot_work/ram/ext2" \
     && dd if=/dev/null of="$file" bs=1024 seek="$size" 2> /dev/null \
-    && /bin/busybox mke2fs -F -b 1024 -i 1024 -I 256 -m 0 "$file" > /dev/null \
+    && "$imgboot_bin/busybox" mke2fs -F -b 1024 -i 1024 -I 256 -m 0 "$file" > /dev/null \
     && mount -t ext4 -o loop "$file" "$imgboot_work/ram/ext2"
 }
 

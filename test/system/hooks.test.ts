@@ -373,6 +373,7 @@ describe('the scripts of the hooks', () => {
     const files = [
       'imgboot',
       'text',
+      'console',
       'cmdline',
       'device',
       'store',

@@ -49,7 +49,11 @@ export default class Run extends ImgbootCommand {
     });
     if (flags.detach) {
       try {
-        await startContainer(store, container, { signal: this.signal });
+        await startContainer(store, container, {
+          progress: this.progress,
+          signal: this.signal,
+          onWarning: (line) => this.tell(line),
+        });
       } catch (error) {
         if (flags.rm) await finish(store, container);
         throw error;
@@ -61,6 +65,7 @@ export default class Run extends ImgbootCommand {
       streams: ownStreams(interactive),
       signal: this.signal,
       consoleSize: terminalSize(),
+      onWarning: (line) => this.tell(line),
       onStarted: () => this.leaveSignals(),
     });
     this.exit('exitCode' in result ? result.exitCode : guestExitStatus.of(result.end));

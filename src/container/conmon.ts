@@ -8,6 +8,7 @@ import { findProgram } from '../system/requirements-check.ts';
 import type { Container } from './record.ts';
 import type { ContainerPaths } from './paths.ts';
 import { explainRuntimeFailure } from './runtime-failure.ts';
+import { MAPPED_ROOTFS } from './writable-layer.ts';
 import type { Runtime } from './runtime.ts';
 
 /** The monitor's program. @throws IMGBOOT_NO_MONITOR */
@@ -29,7 +30,7 @@ export function runtimeArguments(paths: ContainerPaths): string[] {
  * which cleans up itself; where that was killed, or there was none, a command of ours does it.
  * $1: the container's directory  $2: node  $3: imgboot  $4: the store  $5: the ID
  */
-const exitScript = `umount -l "$1/rootfs" 2> /dev/null
+const exitScript = `umount -l "$1/rootfs" ${MAPPED_ROOTFS} 2> /dev/null
 flock "$1/attended" true
 [ ! -d "$1/run" ] || exec "$2" "$3" container-cleanup --store "$4" "$5"`;
 

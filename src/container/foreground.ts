@@ -16,6 +16,7 @@ export interface ForegroundOptions {
   streams: AttachStreams;
   signal: AbortSignal;
   consoleSize: { width: number; height: number } | undefined;
+  onWarning?: ((line: string) => void) | undefined;
   /** Called when the container runs: from then on signals are its. */
   onStarted?: (() => void) | undefined;
 }
@@ -37,6 +38,7 @@ export async function runInForeground(
     await startContainer(store, container, {
       signal: options.signal,
       consoleSize: options.consoleSize,
+      onWarning: options.onWarning,
       onCreated: () => {
         attachment = Attachment.open(containerTarget(container), streams);
       },

@@ -28,16 +28,20 @@ export class ContainerPaths {
   get rootfs(): string {
     return join(this.root, 'rootfs');
   }
+  /** What the overlay driver mounts, beside the image's layers. */
+  get layer(): string {
+    return join(this.root, 'layer');
+  }
   /** The writable layer of the overlay driver. */
   get upper(): string {
-    return join(this.root, 'upper');
+    return join(this.layer, 'upper');
   }
   get work(): string {
-    return join(this.root, 'work');
+    return join(this.layer, 'work');
   }
   /** Empty files and directories below all layers, for what is mounted where the image has nothing (overlay). */
   get stubs(): string {
-    return join(this.root, 'stubs');
+    return join(this.layer, 'stubs');
   }
   /** The list of the places that were made for mounts. @see MountPlace */
   get mountPoints(): string {

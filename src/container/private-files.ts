@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoOf } from '../errors.ts';
 import type { AttachedNetworks } from './network/types.ts';
 import type { Container } from './record.ts';
+import { mappedRoot } from './writable-layer.ts';
 
 /** Addresses that name the host itself, and lead nowhere from a network namespace of one's own. */
 const LOOPBACK = /^(127\.|::1$)/;
@@ -12,6 +13,10 @@ export function writePrivateFiles({ record, paths }: Container): void {
   put(paths.hostnameFile, `${record.hostname}\n`);
   put(paths.hosts, hostsFile(record));
   put(paths.resolvConf, resolvConf(record, undefined));
+  const owner = mappedRoot(record);
+  if (owner === undefined) return;
+  for (const path of [paths.hostnameFile, paths.hosts, paths.resolvConf])
+    chownSync(path, owner.uid, owner.gid);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { JobContext } from '../system/isolate.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { Store } from '../store/store.ts';
 import { startMonitor } from './conmon.ts';
@@ -10,7 +11,7 @@ import { findContainer } from './record.ts';
 import { containerMounts, containerPlaces, type MountSources } from './rootfs-mounts.ts';
 import type { Runtime } from './runtime.ts';
 import { resolveGroup, resolveUser } from './user.ts';
-import { openRootfs } from './writable-layer.ts';
+import { MAPPED_ROOTFS, mapRootfs, openRootfs } from './writable-layer.ts';
 
 /** A start, as plain data. */
 export interface StartJob {
@@ -27,7 +28,7 @@ export interface StartJob {
  * monitor that keeps the namespace: nobody else sees these mounts, and they end with the container.
  * @returns the host's PID of its first process, which waits to be started
  */
-export async function runJob(job: StartJob): Promise<number> {
+export async function runJob(job: StartJob, { say }: JobContext): Promise<number> {
   process.umask(0o022);
   const store = Store.open(job.store);
   const container = findContainer(store, job.id);
@@ -40,30 +41,37 @@ export async function runJob(job: StartJob): Promise<number> {
   if (record.boot) checkInit(tree, record.args[0] ?? '');
   const user = resolveUser(tree, record.user);
   const groups = record.groups.map((group) => resolveGroup(tree, group));
+  const mounts = containerMounts(container, job.sources, paths.rootfs);
+  const isMapped = record.security.userNamespace.kind === 'mapped';
+  const volumes = Object.values(job.sources.volumes);
+  if (isMapped) await mapRootfs(container, { layers: store.paths.layers, volumes });
   const spec = containerSpec(record, {
-    rootfs: paths.rootfs,
+    rootfs: isMapped ? MAPPED_ROOTFS : paths.rootfs,
     user: {
       uid: user.uid,
       gid: user.gid,
       additionalGids: [...new Set([...user.additionalGids, ...groups])],
     },
     env: environment(record, user.home),
-    mounts: containerMounts(container, job.sources, paths.rootfs),
+    mounts,
     consoleSize: job.consoleSize,
   });
   mkdirSync(paths.runtimeState, { recursive: true, mode: 0o700 });
   writeFileSync(paths.spec, JSON.stringify(spec));
+  const noPivot = rootIsInitramfs();
+  if (noPivot)
+    say('pivot_root is impossible on a host that runs from its initramfs: the container is started without');
   enterMonitorCgroup();
   return startMonitor(container, {
     program: job.monitor,
     runtime: job.runtime,
     store: job.store,
-    noPivot: rootIsInitramfs(),
+    noPivot,
   });
 }
 
 /** pivot_root(2) is impossible where the root is the file system that the kernel unpacked its initramfs into. */
-export function rootIsInitramfs(): boolean {
+function rootIsInitramfs(): boolean {
   const root = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' '))

@@ -24,6 +24,8 @@ import { prepareVolumes } from './volume-use.ts';
 export interface StartOptions extends OperationOptions {
   /** Of the terminal that it is shown on. */
   consoleSize?: { width: number; height: number } | undefined;
+  /** Told what is done in another way than usual. */
+  onWarning?: ((line: string) => void) | undefined;
   /** Called when it is created, and its program does not run yet: what it prints is lost to nobody. */
   onCreated?: (() => Promise<void> | void) | undefined;
 }
@@ -62,6 +64,7 @@ export async function startContainer(
     };
     const pid = await runIsolated<StartJob, number>(jobModule(import.meta.url, 'start.job'), job, {
       signal: options.signal,
+      onLine: options.onWarning,
       propagation: 'slave',
     });
     const first = identifyProcess(pid);

@@ -1,16 +1,20 @@
 import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { exportContainer } from '../container/copy-rootfs.ts';
+import { tryFindContainer } from '../container/record.ts';
 import { ImgbootError } from '../errors.ts';
 import { exportRootfs } from '../store/export.ts';
 import { Store } from '../store/store.ts';
 
 export default class Export extends ImgbootCommand {
-  static override summary = "Write an image's root file system as one tar";
+  static override summary = 'Write the root file system of a container or an image as one tar';
   static override examples = [
     '<%= config.bin %> <%= command.id %> desktop -o rootfs.tar',
     '<%= config.bin %> <%= command.id %> desktop | tar -t',
   ];
-  static override args = { image: Args.string({ required: true, description: 'an image of the store' }) };
+  static override args = {
+    name: Args.string({ required: true, description: 'a container, or an image of the store' }),
+  };
   static override flags = {
     ...storeFlag,
     output: Flags.string({ char: 'o', summary: 'the tar to write; standard output by default' }),
@@ -24,11 +28,10 @@ export default class Export extends ImgbootCommand {
         hint: 'name a file with -o, or pipe it',
       });
     }
-    await exportRootfs(Store.open(flags.store), {
-      reference: args.image,
-      path: flags.output,
-      progress: this.progress,
-      signal: this.signal,
-    });
+    const store = Store.open(flags.store);
+    const options = { path: flags.output, progress: this.progress, signal: this.signal };
+    const container = tryFindContainer(store, args.name);
+    if (container === undefined) await exportRootfs(store, { ...options, reference: args.name });
+    else await exportContainer(store, container, options);
   }
 }

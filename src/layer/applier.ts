@@ -31,6 +31,8 @@ const S_IFBLK = 0o060000;
 const MAXSYMLINKS = 40;
 const S_ISUID_ISGID_ISVTX = 0o7000;
 
+const plainName: WhiteoutName = { kind: 'entry' };
+
 /**
  * Applies one layer tar to the root directory `/` of this process, which must be the merged view of the layer's
  * parents, entered with chroot(2): the kernel then keeps every name, link and symlink inside it. Synchronous; the
@@ -46,7 +48,13 @@ export class LayerApplier implements TarHandler {
   readonly #late = new LateAttributes();
   /** A directory as the layer writes it -> its canonical path. */
   readonly #canonical = new Map<string, string>([['', '']]);
+  readonly #isLayer: boolean;
   #file: { fd: number; path: string; entry: TarEntry; content: ContentWriter } | undefined;
+
+  /** @param options `plainNames` for a tar that is no layer: a name that begins with `.wh.` deletes nothing there */
+  constructor({ plainNames = false }: { plainNames?: boolean } = {}) {
+    this.#isLayer = !plainNames;
+  }
 
   entry(entry: TarEntry): void {
     const path = splitPath(entry.path);
@@ -54,7 +62,7 @@ export class LayerApplier implements TarHandler {
       if (entry.type === 'directory') this.#describeDirectory('', entry);
       return;
     }
-    const name = classifyName(path.name, entry.path);
+    const name = this.#isLayer ? classifyName(path.name, entry.path) : plainName;
     if (name.kind === 'ignored') return;
     if (name.kind === 'entry') this.#create(entry, path);
     else this.#whiteout(name, path.parent);

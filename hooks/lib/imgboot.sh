@@ -15,7 +15,7 @@
 # and imgboot_work to a directory for mounts, which need not be there.
 
 : "${imgboot_bin:=/usr/bin}"
-for imgboot_part in text cmdline device store writable toplayer report shutdown; do
+for imgboot_part in text cmdline device layers luks passphrase store writable toplayer report shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"
 done
@@ -58,6 +58,7 @@ imgboot_boot() {
   imgboot_confirm_root
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
+  [ -z "$imgboot_image" ] || imgboot_close_disk
   rm -f "$imgboot_run/devices"
   host_break pre-pivot
 }
@@ -83,6 +84,12 @@ imgboot_boot_image() {
   imgboot_step store
   imgboot_close_toplayer
   imgboot_show_store "$1"
+}
+
+# Keeps the report beside the writable layer, where that is on the disk, and closes the disk.
+imgboot_close_disk() {
+  [ -z "$imgboot_writable_dir" ] || imgboot_keep_report "$imgboot_deployment" \
+    || imgboot_fallback "the boot report could not be kept in $imgboot_store_path/deployments/$imgboot_name"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
   imgboot_try 'closing the root file system' umount "$imgboot_work/disk"
 }

@@ -84,3 +84,9 @@ imgboot_write_report() {
     printf ',\n  "steps": [%s\n  ]\n}\n' "$imgboot_steps"
   } > "$imgboot_run/boot.json.new" && mv "$imgboot_run/boot.json.new" "$imgboot_run/boot.json"
 }
+
+# Keeps a copy of the report: whole, or not at all.
+# $1: the directory
+imgboot_keep_report() {
+  cp "$imgboot_run/boot.json" "$1/boot.json.new" 2> /dev/null && mv "$1/boot.json.new" "$1/boot.json"
+}

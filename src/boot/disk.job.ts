@@ -1,6 +1,5 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../errors.ts';
 import { copyToStore } from '../store/copy.ts';
 import { Store } from '../store/store.ts';
 import { runCommand } from '../system/exec.ts';
@@ -8,14 +7,8 @@ import type { JobContext } from '../system/isolate.ts';
 import { unmount } from '../system/libc.ts';
 import type { Progress } from '../system/progress.ts';
 import { removeTree } from '../system/remove-tree.ts';
-import {
-  DISK_LABEL,
-  DISK_STORE,
-  DISK_TOP_LAYER,
-  diskFilesystems,
-  type Disk,
-  type DiskFilesystem,
-} from './disk.ts';
+import { DISK_LABEL, DISK_STORE, DISK_TOP_LAYER, type Disk, type DiskFilesystem } from './disk.ts';
+import { identifyDisk } from './identify-disk.ts';
 
 export interface DiskJob {
   store: string;
@@ -33,7 +26,7 @@ export async function runJob(job: DiskJob, { progress }: JobContext): Promise<Di
   const fresh = !existsSync(job.path);
   try {
     if (fresh) await format(job, progress);
-    const { filesystem, uuid } = await identify(job.path);
+    const { filesystem, uuid } = await identifyDisk(job.path);
     const mountPoint = join(job.scratch, 'mount');
     mkdirSync(mountPoint);
     // mount(8) has the kernel free the loop device with the last use, be it that this process is killed.
@@ -59,26 +52,6 @@ async function format({ path, filesystem, uuid, sizeBytes }: DiskJob, progress: 
   ftruncateSync(fd, sizeBytes);
   closeSync(fd);
   await runCommand(`mkfs.${filesystem}`, ['-q', '-U', uuid, '-L', DISK_LABEL, path]);
-}
-
-/** A disk that exists must be one of ours: nothing else is ever written to. */
-async function identify(path: string): Promise<{ filesystem: DiskFilesystem; uuid: string }> {
-  if (!statSync(path).isFile()) throw notOurs(path, 'is no regular file');
-  const { stdout } = await runCommand('blkid', ['--probe', '--output', 'export', path], {
-    okStatuses: [0, 2],
-  });
-  const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
-  const filesystem = diskFilesystems.find((name) => name === facts.get('TYPE'));
-  const uuid = facts.get('UUID');
-  if (filesystem !== undefined && uuid !== undefined && facts.get('LABEL') === DISK_LABEL)
-    return { filesystem, uuid };
-  throw notOurs(path, 'is no disk that imgboot qemu made');
-}
-
-function notOurs(path: string, why: string): ImgbootError {
-  return new ImgbootError('IMGBOOT_NOT_A_DISK', `${path} exists and ${why}`, {
-    hint: 'give --keep the name of a new file, or of one that an earlier --keep made',
-  });
 }
 
 /** Replaces the disk's top layer: what the directory does not have any more goes. */

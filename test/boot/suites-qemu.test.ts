@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,6 +77,12 @@ describe('imgboot qemu', () => {
     expect(again.stderr).toContain('name: machine');
     expect(again.stderr).toContain('mark: one');
     expect(again.exitCode).toBe(0);
+    // The last boot left its report, and nobody's writing is needed to read it.
+    const before = (await stat(disk)).mtimeMs;
+    const phases = await runCli(['boots', 'show', '--disk', disk, '--json']);
+    const names = (JSON.parse(phases.stdout) as { name: string }[]).map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['kernel', 'modules', 'writable layer']));
+    expect((await stat(disk)).mtimeMs).toBe(before);
   });
 
   it("is the guest's console at a terminal, and ends with the guest", async () => {

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand } from '../cli/base-command.ts';
-import { causeTable } from '../cli/cause-table.ts';
+import { causeTable } from '../cli/initramfs-report.ts';
 import { humanSize } from '../cli/table.ts';
 import { catMember } from '../initramfs/cat-member.ts';
 import { explainInitramfs, type CauseRow } from '../initramfs/explain.ts';

@@ -1,9 +1,11 @@
 import { Args, Flags } from '@oclif/core';
 import type { ImageInitramfsRequest } from '../boot/image-initramfs.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { causeTable, comparisonLines } from '../cli/initramfs-report.ts';
 import { ImgbootError } from '../errors.ts';
 import { parseCompression } from '../initramfs/compression.ts';
 import { Contents } from '../initramfs/contents.ts';
+import { parseInclude } from '../initramfs/include.ts';
 import { makeInitramfs, type InitramfsReport } from '../initramfs/make-initramfs.ts';
 import {
   parseFilesystems,
@@ -11,13 +13,14 @@ import {
   type ModuleRule,
   type ModuleSelection,
 } from '../initramfs/module-request.ts';
+import { parseSize } from '../system/size.ts';
 
 export default class Mkinitramfs extends ImgbootCommand {
   static override summary = 'Make the initramfs that boots an image, a directory or this machine';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> desktop -o initrd.img',
-    '<%= config.bin %> <%= command.id %> --root / -o /tmp/initrd.img',
+    '<%= config.bin %> <%= command.id %> --root / -o /tmp/initrd.img --explain --max-size 40M',
     '<%= config.bin %> <%= command.id %> --root ./rootfs --modules virtio --fs btrfs -o initrd.img',
     "<%= config.bin %> <%= command.id %> desktop --modules host --add 'kernel/drivers/hid/*' -o initrd.img",
   ];
@@ -67,6 +70,22 @@ export default class Mkinitramfs extends ImgbootCommand {
         'zstd, xz, gzip, lz4 (each with :LEVEL, if wanted) or none; by default the best that the kernel reads',
       helpValue: 'FORMAT[:LEVEL]',
     }),
+    include: Flags.string({
+      summary: "a file or directory of this machine's, and where it goes; may be given again",
+      helpValue: 'SRC:DST',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+    }),
+    explain: Flags.boolean({ summary: 'say what the bytes are for, the largest cause first' }),
+    'max-size': Flags.string({
+      summary: 'fail where it would be larger, and say what to leave out; the old file stays',
+      helpValue: 'SIZE',
+    }),
+    compare: Flags.string({
+      summary: 'say what is new, gone or changed against an older initramfs, which may be the one to replace',
+      helpValue: 'OLD',
+    }),
   };
 
   async run(): Promise<InitramfsReport> {
@@ -84,6 +103,9 @@ export default class Mkinitramfs extends ImgbootCommand {
     const request = {
       kver: flags.kver,
       modules,
+      includes: flags.include.map(parseInclude),
+      maxBytes: flags['max-size'] === undefined ? undefined : parseSize(flags['max-size']),
+      compareWith: flags.compare,
       compression: flags.compress === undefined ? undefined : parseCompression(flags.compress),
       output: flags.output,
     };
@@ -94,6 +116,8 @@ export default class Mkinitramfs extends ImgbootCommand {
         : await this.#ofImage(args.image, { initramfs: request, store: flags.store, ...options });
     for (const warning of report.warnings) this.tell(`imgboot: ${warning}`);
     this.log(describe(report));
+    if (flags.explain) this.log(causeTable(report.causes));
+    if (report.comparison !== undefined) this.log(comparisonLines(report.comparison).join('\n'));
     return report;
   }
 

@@ -1,3 +1,4 @@
+import { ImgbootError } from '../errors.ts';
 import type { RootedEntry, RootedTree } from '../system/rooted.ts';
 import { byBytes } from '../system/rooted.ts';
 
@@ -16,11 +17,14 @@ export interface FileContent {
 }
 
 export type PlannedEntry = { path: string } & (
-  | { kind: 'file'; mode: number; content: FileContent }
+  | { kind: 'file'; mode: number; content: FileContent; cause: string; alignBytes?: number | undefined }
   | { kind: 'directory'; mode: number }
   | { kind: 'symlink'; target: string }
   | { kind: 'character-device'; mode: number; device: { major: number; minor: number } }
 );
+
+/** More never helps a boot: the whole archive lies in memory, packed and unpacked, before anything of it runs. */
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 
 /** Top directories that are links into /usr in the archive, whatever the image has. */
 const mergedIntoUsr = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const;
@@ -32,8 +36,11 @@ const mergedIntoUsr = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as cons
 export class ArchivePlan {
   readonly #entries = new Map<string, PlannedEntry>();
   readonly #taken = new Set<string>();
+  #cause = 'imgboot';
 
-  constructor() {
+  /** @param hasUsr false for an archive that is not of a root file system */
+  constructor({ hasUsr }: { hasUsr: boolean } = { hasUsr: true }) {
+    if (!hasUsr) return;
     for (const name of mergedIntoUsr) {
       this.#add({ path: `/${name}`, kind: 'symlink', target: `usr/${name}` });
       this.addDirectory(`/usr/${name}`);
@@ -42,6 +49,27 @@ export class ArchivePlan {
 
   has(path: string): boolean {
     return this.#entries.has(merged(path));
+  }
+
+  /** What is added in `action` is there for this cause. */
+  because(cause: string, action: () => void): void {
+    const outer = this.#cause;
+    this.#cause = cause;
+    try {
+      action();
+    } finally {
+      this.#cause = outer;
+    }
+  }
+
+  /** The files so far, and what each is there for. */
+  *causes(): Generator<{ path: string; cause: string }> {
+    for (const entry of this.#entries.values()) if (entry.kind === 'file') yield entry;
+  }
+
+  /** The last parts of all paths. */
+  *names(): Generator<string> {
+    for (const path of this.#entries.keys()) yield path.slice(path.lastIndexOf('/') + 1);
   }
 
   /** Of all files, about. */
@@ -63,8 +91,13 @@ export class ArchivePlan {
     this.#add({ path: merged(path), kind: 'character-device', mode, device });
   }
 
-  addFile(path: string, content: FileContent, mode = 0o644): void {
-    this.#add({ path: merged(path), kind: 'file', mode, content });
+  /**
+   * @param alignBytes the content begins at a multiple of this, from the archive's beginning
+   * @throws IMGBOOT_ARCHIVE_LIMIT
+   */
+  addFile(path: string, content: FileContent, mode = 0o644, alignBytes?: number): void {
+    if (content.expectedBytes > MAX_FILE_BYTES) throw tooLarge(path, content.expectedBytes);
+    this.#add({ path: merged(path), kind: 'file', mode, content, cause: this.#cause, alignBytes });
   }
 
   addText(path: string, text: string, mode = 0o644): void {
@@ -103,4 +136,12 @@ function merged(path: string): string {
   const cut = path.indexOf('/', 1);
   const top = path.slice(1, cut);
   return cut !== -1 && (mergedIntoUsr as readonly string[]).includes(top) ? `/usr${path}` : path;
+}
+
+function tooLarge(path: string, sizeBytes: number): ImgbootError {
+  return new ImgbootError(
+    'IMGBOOT_ARCHIVE_LIMIT',
+    `${path} has ${sizeBytes} bytes, and a file in an initramfs may have ${MAX_FILE_BYTES}`,
+    { hint: 'an initramfs is unpacked into memory: leave large files on the root file system' },
+  );
 }

@@ -3,7 +3,16 @@ import pack from 'cpio-stream/lib/pack.js';
 import type { AsideFile } from '../system/aside.ts';
 import type { PlannedEntry } from './archive-plan.ts';
 import { compressionParallelism, USUAL_PART_BYTES, type Compressor } from './compression.ts';
-import { encodeNewcHeader, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, TRAILER, type NewcHeader } from './newc.ts';
+import {
+  encodeNewcHeader,
+  NEWC_HEADER_BYTES,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFREG,
+  TRAILER,
+  type NewcHeader,
+} from './newc.ts';
 
 /** How far ahead packed files are unpacked: enough to keep other processors busy meanwhile. */
 const PARTS_AHEAD = 6;
@@ -18,9 +27,12 @@ export class ArchiveWriter {
   readonly #compressor: Compressor;
   readonly #mtimeSeconds: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #inTheWorks: { part: PartBuffer; compressed: Promise<Uint8Array> }[] = [];
+  readonly #inTheWorks: { part: PartBuffer; files: WrittenFile[]; compressed: Promise<Uint8Array> }[] = [];
   readonly #spareParts: PartBuffer[] = [];
   #part = new PartBuffer();
+  readonly #files: WrittenFile[] = [];
+  /** Where the files of the part begin, among all. */
+  #partFiles = 0;
   #nextIno = 1;
   #entryCount = 0;
   #archiveBytes = 0;
@@ -49,6 +61,11 @@ export class ArchiveWriter {
   /** Uncompressed. */
   get archiveBytes(): number {
     return this.#archiveBytes;
+  }
+
+  /** The files so far; what each takes packed is known of those in parts that are written. */
+  get files(): readonly WrittenFile[] {
+    return this.#files;
   }
 
   /** Adds entries in the given order, and drops their content as it goes. */
@@ -96,12 +113,24 @@ export class ArchiveWriter {
       mtimeSeconds: this.#mtimeSeconds,
       sizeBytes: body.length,
       device: entry.kind === 'character-device' ? entry.device : undefined,
+      namePadding: entry.kind === 'file' ? this.#namePadding(entry) : undefined,
     };
     const before = this.#part.length;
     this.#pack.entry({ name: member.name, mode: member.mode, member }, body);
     // The body's memory is used again: a piece that were still on its way would change.
     if (this.#part.length - before < body.length) throw new Error('cpio-stream kept a piece back');
     this.#entryCount++;
+    if (entry.kind !== 'file') return;
+    const { path, cause } = entry;
+    this.#files.push({ path, cause, sizeBytes: body.length, packedBytes: 0 });
+  }
+
+  #namePadding({ path, alignBytes }: { path: string; alignBytes?: number | undefined }): number | undefined {
+    if (alignBytes === undefined) return undefined;
+    const nameBytes = Buffer.byteLength(path);
+    const content = this.#archiveBytes + this.#part.length + ((NEWC_HEADER_BYTES + nameBytes + 3) & ~3);
+    const over = content % alignBytes;
+    return over === 0 ? 0 : alignBytes - over;
   }
 
   async #endPart(): Promise<void> {
@@ -112,16 +141,28 @@ export class ArchiveWriter {
     const compressed = this.#compressor.compress(part.bytes);
     // Awaited later, in order: until then a failure must not count as unhandled.
     compressed.catch(() => {});
-    this.#inTheWorks.push({ part, compressed });
+    this.#inTheWorks.push({ part, files: this.#files.slice(this.#partFiles), compressed });
+    this.#partFiles = this.#files.length;
     if (this.#inTheWorks.length >= compressionParallelism()) await this.#writeOldest();
   }
 
   async #writeOldest(): Promise<void> {
-    const { part, compressed } = this.#inTheWorks.shift()!;
-    this.#out.write(await compressed);
+    const { part, files, compressed } = this.#inTheWorks.shift()!;
+    const bytes = await compressed;
+    this.#out.write(bytes);
+    for (const file of files) file.packedBytes = (file.sizeBytes / part.length) * bytes.length;
     part.empty();
     this.#spareParts.push(part);
   }
+}
+
+/** A file that went into the archive. */
+export interface WrittenFile {
+  path: string;
+  cause: string;
+  sizeBytes: number;
+  /** Its share of the compressed part that it lies in. */
+  packedBytes: number;
 }
 
 interface ArchiveSettings {

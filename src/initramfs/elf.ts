@@ -6,6 +6,7 @@ const ELFDATA2LSB = 1;
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
+const PT_NOTE = 4;
 const DT_NULL = 0;
 const DT_NEEDED = 1;
 const DT_STRTAB = 5;
@@ -30,6 +31,13 @@ export interface DynamicInfo {
   /** Directories of DT_RPATH and DT_RUNPATH, as they are written. */
   rpath: string[];
   runpath: string[];
+}
+
+/** What somebody left in an ELF file for tools to find. */
+export interface ElfNote {
+  owner: string;
+  type: number;
+  description: Buffer;
 }
 
 /** An ELF file's bytes, of either class and byte order. Whatever lies outside the file is an error, not a guess. */
@@ -179,6 +187,28 @@ export class ElfFile {
       if (tag === DT_RUNPATH) info.runpath.push(...this.#string(strings + value).split(':'));
     }
     return info;
+  }
+
+  /** The notes of the segments that are for them. What is cut off inside one is an error, as everywhere. */
+  notes(): ElfNote[] {
+    const notes: ElfNote[] = [];
+    for (const { type, offset, fileSize } of this.#segments()) {
+      if (type !== PT_NOTE) continue;
+      for (let at = offset; at + 12 <= offset + fileSize;) {
+        const [nameSize, size] = [this.#quad32(at), this.#quad32(at + 4)];
+        const nameAt = at + 12;
+        const descriptionAt = nameAt + alignUp(nameSize, 4);
+        this.#check(nameAt, nameSize);
+        this.#check(descriptionAt, size);
+        notes.push({
+          owner: this.bytes.toString('latin1', nameAt, nameAt + Math.max(0, nameSize - 1)),
+          type: this.#quad32(at + 8),
+          description: this.bytes.subarray(descriptionAt, descriptionAt + size),
+        });
+        at = descriptionAt + alignUp(size, 4);
+      }
+    }
+    return notes;
   }
 
   #segments(): { type: number; offset: number; address: number; fileSize: number }[] {

@@ -19,6 +19,17 @@ const packings = [
   },
 ] as const;
 
+export interface FirmwareRequest {
+  /** Names, each with the module that asks for it. */
+  wanted: ReadonlyMap<string, string>;
+  /** Why a module is there. */
+  causeOf: (module: string) => string | undefined;
+  version: string;
+  config: KernelConfig | undefined;
+  /** Gets what a user should know. */
+  warnings: string[];
+}
+
 /**
  * Plans the firmware files of the given names, each from the first directory that has it, as the kernel looks.
  * Packed files stay packed where the kernel can load them so.
@@ -28,24 +39,37 @@ const packings = [
 export function planFirmware(
   plan: ArchivePlan,
   tree: RootedTree,
-  request: { names: Iterable<string>; version: string; config: KernelConfig | undefined },
+  request: FirmwareRequest,
 ): { count: number; missing: string[] } {
   const directories = firmwareDirectories(tree, request.version);
   const missing: string[] = [];
   let count = 0;
-  for (const name of [...new Set(request.names)].sort(byBytes)) {
-    const found =
-      isPlainPath(name) &&
-      directories.some((directory) => {
-        const matches = name.includes('*') ? expand(tree, directory, name) : [name];
-        return matches
-          .map((match) => planOne(plan, tree, `${directory}/${match}`, request.config))
-          .some(Boolean);
-      });
-    if (found) count++;
-    else missing.push(name);
+  for (const [name, module] of [...request.wanted].sort(([a], [b]) => byBytes(a, b))) {
+    const why = request.causeOf(module) ?? 'the kernel';
+    const cause = `firmware of ${module}${why === `module ${module}` ? '' : `, pulled by ${why}`}`;
+    plan.because(cause, () => {
+      if (planNamed(plan, tree, { ...request, name, directories })) count++;
+      else missing.push(name);
+    });
   }
   return { count, missing };
+}
+
+function planNamed(
+  plan: ArchivePlan,
+  tree: RootedTree,
+  request: FirmwareRequest & { name: string; directories: readonly string[] },
+): boolean {
+  const { name } = request;
+  return (
+    isPlainPath(name) &&
+    request.directories.some((directory) => {
+      const matches = name.includes('*') ? expand(tree, directory, name) : [name];
+      return matches
+        .map((match) => planOne(plan, tree, { ...request, path: `${directory}/${match}` }))
+        .some(Boolean);
+    })
+  );
 }
 
 /** Whether a tree has a firmware file, packed or not. */
@@ -68,15 +92,18 @@ function firmwareDirectories(tree: RootedTree, version: string): string[] {
   ].filter((path) => tree.resolve(path)?.kind === 'directory');
 }
 
-function planOne(
-  plan: ArchivePlan,
-  tree: RootedTree,
-  path: string,
-  config: KernelConfig | undefined,
-): boolean {
+function planOne(plan: ArchivePlan, tree: RootedTree, request: FirmwareRequest & { path: string }): boolean {
+  const { path, config } = request;
   for (const { suffix, option, unpack } of packings) {
     const entry = tree.resolveFile(path + suffix);
-    if (entry === undefined) continue;
+    if (entry === undefined) {
+      if (tree.locate(path + suffix)?.kind === 'symlink') {
+        request.warnings.push(
+          `${path}${suffix} is a link that leads to no file: nowhere, or around in a loop`,
+        );
+      }
+      continue;
+    }
     if (option === undefined || config === undefined || config.has(option)) {
       plan.addFromTree(tree, path + suffix, entry);
     } else {

@@ -5,10 +5,16 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { writeTree } from '../../test/support/file-tree.ts';
 import { RootedTree } from '../system/rooted.ts';
-import { libraryClosure } from './library-closure.ts';
+import { LibraryClosure, type LibraryFile } from './library-closure.ts';
+import type { RootedEntry } from '../system/rooted.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'imgboot-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
+
+function libraryClosure(tree: RootedTree, programs: readonly RootedEntry[]): LibraryFile[] {
+  const closure = new LibraryClosure(tree);
+  return programs.flatMap((program) => closure.of(program));
+}
 
 /** The files that the dynamic linker itself names for a program of this machine. */
 function lddFiles(program: string): string[] {

@@ -1,5 +1,6 @@
 import { ImgbootError } from '../errors.ts';
 import type { RootedEntry, RootedTree } from '../system/rooted.ts';
+import { openedLibraries } from './dlopen-note.ts';
 import { ElfFile } from './elf.ts';
 
 /** A file that a program needs, under the path by which it is looked for. */
@@ -21,60 +22,86 @@ const multiarch: Record<number, readonly string[]> = {
 };
 
 /**
- * Every library that programs of a tree need, and their dynamic linkers, without running anything of it: as ld.so
- * looks, by DT_RPATH, DT_RUNPATH, the configured and the usual directories.
- * What they open by themselves has to be named; that may be missing.
+ * The libraries that programs of a tree need, and their dynamic linkers, without running anything of it: as ld.so
+ * looks, by DT_RPATH, DT_RUNPATH, the configured and the usual directories. Libraries that are opened by name count,
+ * where a `.note.dlopen` requires or recommends them, or the caller names them; these may be missing.
  * The archive has no ld.so.cache: what was found through configuration only is given beside the C library, too.
- * @throws IMGBOOT_MISSING_LIBRARY, IMGBOOT_BAD_ELF
  * @see ld.so(8)
  */
-export function libraryClosure(
-  tree: RootedTree,
-  programs: readonly RootedEntry[],
-  opened: readonly string[] = [],
-): LibraryFile[] {
-  const found = new Map<string, LibraryFile>();
-  const search = new LibrarySearch(tree);
-  const queue: { entry: RootedEntry; inherited: readonly string[] }[] = programs.map((entry) => ({
-    entry,
-    inherited: [],
-  }));
-  const seen = new Set(queue.map(({ entry }) => entry.path));
-  for (const file of openedFiles(tree, search, { programs, opened })) {
-    found.set(file.path, file);
-    queue.push({ entry: file.entry, inherited: [] });
+export class LibraryClosure {
+  readonly #tree: RootedTree;
+  readonly #search: LibrarySearch;
+  readonly #seen = new Set<string>();
+  #libc: LibraryFile | undefined;
+  /** For the user: what a program will miss. */
+  readonly warnings: string[] = [];
+
+  constructor(tree: RootedTree) {
+    this.#tree = tree;
+    this.#search = new LibrarySearch(tree);
   }
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    const { entry, inherited } = next;
-    const elf = new ElfFile(tree.readShared(entry), entry.path);
+
+  /**
+   * What a program needs and no earlier one did.
+   * @param opened sonames that it opens by itself
+   * @throws IMGBOOT_MISSING_LIBRARY, IMGBOOT_BAD_ELF
+   */
+  of(program: RootedEntry, opened: readonly string[] = []): LibraryFile[] {
+    const found = new Map<string, LibraryFile>();
+    const queue: Queued[] = [{ entry: program, inherited: [], opened }];
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const elf = new ElfFile(this.#tree.readShared(next.entry), next.entry.path);
+      const { files, inherited } = this.#needsOf(next, elf);
+      for (const file of files) {
+        found.set(file.path, file);
+        if (/\/libc\.(so\.\d+|musl-.*)$/.test(file.path)) this.#libc ??= file;
+        if (this.#seen.has(file.entry.path)) continue;
+        this.#seen.add(file.entry.path);
+        queue.push({ entry: file.entry, inherited, opened: [] });
+      }
+    }
+    const files = [...found.values()];
+    return this.#libc === undefined ? files : [...files, ...besideTheCLibrary(files, this.#libc)];
+  }
+
+  #needsOf(
+    { entry, inherited, opened }: Queued,
+    elf: ElfFile,
+  ): { files: LibraryFile[]; inherited: readonly string[] } {
     const info = elf.dynamic();
-    const origin = entry.path.slice(0, entry.path.lastIndexOf('/'));
+    const origin = directoryOf(entry.path);
     const rpath = info.runpath.length > 0 ? [] : [...info.rpath, ...inherited];
     const own = [...rpath, ...info.runpath].flatMap((directory) => expandTokens(directory, origin));
-    const wanted = info.needed.map((name) => ({ name, file: search.find(name, own, elf) }));
+    const wanted = info.needed.map((name) => ({ name, file: this.#search.find(name, own, elf) }));
     if (info.interpreter !== undefined) {
-      wanted.push({ name: info.interpreter, file: search.find(info.interpreter, [], elf) });
+      wanted.push({ name: info.interpreter, file: this.#search.find(info.interpreter, [], elf) });
     }
-    for (const { name, file } of wanted) {
-      if (file === undefined) throw missingLibrary(name, entry.path, tree);
-      found.set(file.path, file);
-      if (seen.has(file.entry.path)) continue;
-      seen.add(file.entry.path);
-      queue.push({ entry: file.entry, inherited: rpath.flatMap((path) => expandTokens(path, origin)) });
+    const files = wanted.map(({ name, file }) => {
+      if (file === undefined) throw missingLibrary(name, entry.path, this.#tree);
+      return file;
+    });
+    files.push(...opened.flatMap((name) => this.#search.find(name, own, elf) ?? []));
+    for (const { priority, sonames } of openedLibraries(elf)) {
+      if (priority === 'suggested') continue;
+      const file = sonames
+        .map((name) => this.#search.find(name, own, elf))
+        .find((candidate) => candidate !== undefined);
+      if (file !== undefined) files.push(file);
+      else if (priority === 'required') {
+        this.warnings.push(
+          `${entry.path} opens ${sonames.join(' or ')}, which is nowhere in ${this.#tree.root}`,
+        );
+      }
     }
+    return { files, inherited: rpath.flatMap((path) => expandTokens(path, origin)) };
   }
-  return [...found.values(), ...besideTheCLibrary([...found.values()])];
 }
 
-function openedFiles(
-  tree: RootedTree,
-  search: LibrarySearch,
-  { programs, opened }: { programs: readonly RootedEntry[]; opened: readonly string[] },
-): LibraryFile[] {
-  const [first] = programs;
-  if (first === undefined) return [];
-  const user = new ElfFile(tree.readShared(first), first.path);
-  return opened.flatMap((name) => search.find(name, [], user) ?? []);
+interface Queued {
+  entry: RootedEntry;
+  /** DT_RPATH of what needs it. */
+  inherited: readonly string[];
+  opened: readonly string[];
 }
 
 class LibrarySearch {
@@ -153,17 +180,16 @@ function expandInclude(tree: RootedTree, pattern: string): string[] {
 }
 
 /** Second names, in the one directory that the dynamic linker surely searches, for libraries that lie elsewhere. */
-function besideTheCLibrary(found: readonly LibraryFile[]): LibraryFile[] {
-  const libc = found.find(({ path }) => /\/libc\.(so\.\d+|musl-.*)$/.test(path));
-  if (libc === undefined) return [];
-  const directory = libc.path.slice(0, libc.path.lastIndexOf('/'));
-  const home = libc.entry.path.slice(0, libc.entry.path.lastIndexOf('/'));
+function besideTheCLibrary(found: readonly LibraryFile[], libc: LibraryFile): LibraryFile[] {
+  const directory = directoryOf(libc.path);
+  const home = directoryOf(libc.entry.path);
   return found
-    .filter(
-      ({ path, entry }) =>
-        /\.so(\.|$)/.test(path) && entry.path.slice(0, entry.path.lastIndexOf('/')) !== home,
-    )
+    .filter(({ path, entry }) => /\.so(\.|$)/.test(path) && directoryOf(entry.path) !== home)
     .map(({ path, entry }) => ({ path: directory + path.slice(path.lastIndexOf('/')), entry }));
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 function missingLibrary(name: string, user: string, tree: RootedTree): ImgbootError {

@@ -1,21 +1,18 @@
 import { AsideFile } from '../system/aside.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { RootedTree } from '../system/rooted.ts';
-import { ArchivePlan } from './archive-plan.ts';
+import { epochSeconds } from '../system/timestamp.ts';
+import type { ArchivePlan } from './archive-plan.ts';
 import { ArchiveWriter } from './archive-writer.ts';
-import { chooseCompression, Compressor, type Compression } from './compression.ts';
-import { Contents } from './contents.ts';
-import { ElfFile, isElf } from './elf.ts';
+import { CAUSES_PATH, causesText } from './causes.ts';
+import { compareMembers, digestMembers, type Comparison } from './compare.ts';
+import { Compressor, type Compression } from './compression.ts';
+import { sumByCause, type CauseRow } from './explain.ts';
 import { planFirmware } from './firmware.ts';
-import { chooseKernel, type Kernel } from './kernel.ts';
-import { KernelConfig } from './kernel-config.ts';
-import { decompressModule, firmwareOf, stripModule } from './module-file.ts';
-import { ModuleIndex, normalName, type KernelModule } from './module-index.ts';
-import { askedModules, type ModuleSelection } from './module-request.ts';
-import { selectModules, type SelectedModules } from './module-selection.ts';
-import { archivedPath, loadTables, moduleTables } from './module-tables.ts';
-import { planPrograms, type ProgramOrigin } from './programs.ts';
-import { ScratchPool } from './scratch-pool.ts';
+import type { Include } from './include.ts';
+import type { ModuleSelection } from './module-request.ts';
+import { planInitramfs } from './plan-initramfs.ts';
+import type { ProgramOrigin } from './programs.ts';
+import { requireSize } from './size-limit.ts';
 
 export interface InitramfsRequest {
   /** The directory that holds the root file system; it is only read, and nothing outside it is read through it. */
@@ -25,6 +22,12 @@ export interface InitramfsRequest {
   modules: ModuleSelection;
   /** By default the best that the kernel can read. */
   compression?: Compression | undefined;
+  /** Files of this machine. */
+  includes?: readonly Include[] | undefined;
+  /** More than this fails, and says what to leave out. */
+  maxBytes?: number | undefined;
+  /** An older initramfs to compare the new one with. */
+  compareWith?: string | undefined;
   /** The file to write. */
   output: string;
   /** Where imgboot's hooks lie; its own by default. */
@@ -45,7 +48,12 @@ export interface InitramfsReport {
   firmwareCount: number;
   /** Firmware that drivers name and the image does not have. */
   missingFirmware: string[];
+  hasMicrocode: boolean;
   origin: ProgramOrigin;
+  /** The bytes by what they are for, the largest first. */
+  causes: CauseRow[];
+  /** Where one was asked for. */
+  comparison?: Comparison | undefined;
   /** What a user should know: files that are damaged or absent, rules that had no effect. */
   warnings: string[];
 }
@@ -54,71 +62,53 @@ export interface InitramfsReport {
  * Makes the initramfs for a kernel of a root file system. Same files and SOURCE_DATE_EPOCH: same bytes. The output
  * appears whole and durable, or the old one stays. Needs no root, only the right to read.
  * @throws IMGBOOT_NO_KERNEL, IMGBOOT_SEVERAL_KERNELS, IMGBOOT_NO_SUCH_KERNEL, IMGBOOT_NO_SUCH_MODULE,
- *   IMGBOOT_MISSING_PROGRAM, IMGBOOT_MISSING_LIBRARY, IMGBOOT_COMPRESSION_UNSUPPORTED, IMGBOOT_CANNOT_WRITE
+ *   IMGBOOT_MISSING_PROGRAM, IMGBOOT_MISSING_LIBRARY, IMGBOOT_COMPRESSION_UNSUPPORTED, IMGBOOT_TOO_LARGE,
+ *   IMGBOOT_CANNOT_READ, IMGBOOT_CANNOT_WRITE
  */
 export async function makeInitramfs(
   request: InitramfsRequest,
   options: OperationOptions = {},
 ): Promise<InitramfsReport> {
-  const tree = new RootedTree(request.root);
-  const contents = new Contents(request.hooksDir);
-  const kernel = chooseKernel(tree, request.kver);
-  const config = await KernelConfig.read(tree, kernel);
-  const compression = chooseCompression(request.compression, config);
-  const index = new ModuleIndex(tree, kernel.version);
-  const selected = selectModules(index, request.modules, contents);
-  const firmwareNames = new Set(index.builtinFirmware(selected.builtin));
-  const plan = new ArchivePlan();
-  const machine = machineOf(tree, kernel, selected);
-  const names = new Set([...selected.builtin, ...selected.modules.map(({ name }) => name)]);
-  const asked = askedModules(request.modules, contents);
-  const origin = planPrograms(plan, tree, {
-    contents,
-    machine,
-    hasModule: (name) => names.has(normalName(name)),
-    isAskedFor: (name) => asked.has(normalName(name)),
-  });
-  planOwnFiles(plan, contents);
-  planModprobeConfiguration(plan, tree);
-  planTables(plan, { kernel, index, selected });
-  plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
-  const warnings = [...selected.warnings];
-  planModules(plan, tree, {
-    warnings,
-    version: kernel.version,
-    modules: selected.modules,
-    strips: selected.strips && config?.has('CONFIG_MODULE_SIG_FORCE') !== true,
-    firmwareNames,
-  });
-
-  using out = AsideFile.create(request.output);
+  const { compareWith, output } = request;
+  const old = compareWith === undefined ? undefined : await digestMembers(compareWith, options.signal);
+  const made = await planInitramfs(request);
+  const { plan, selected, kernel, warnings } = made;
+  using out = AsideFile.create(output);
+  const settings = { out, mtimeSeconds: epochSeconds() ?? 0, signal: options.signal };
+  if (made.early !== undefined) {
+    await writeArchive(made.early, { ...settings, compressor: new Compressor({ format: 'none' }, 0) });
+  }
   const writer = await ArchiveWriter.create({
-    out,
-    compressor: new Compressor(compression, plan.expectedBytes),
-    mtimeSeconds: sourceDateEpoch(),
-    signal: options.signal,
+    ...settings,
+    compressor: new Compressor(made.compression, plan.expectedBytes),
   });
   try {
     options.progress?.({ step: `packing ${selected.modules.length} modules of ${kernel.version}` });
     await writer.append(plan.take());
     // Only now is it known which firmware the modules name.
-    const firmware = planFirmware(plan, tree, { names: firmwareNames, version: kernel.version, config });
+    const firmware = planFirmware(plan, made.tree, made.firmware);
+    plan.addText(`/${CAUSES_PATH}`, causesText(plan.causes()));
     await writer.append(plan.take());
     await writer.finish();
     options.signal?.throwIfAborted();
+    const { files } = writer;
+    requireSize({ output, sizeBytes: out.sizeBytes, maxBytes: request.maxBytes, selected, files });
     out.publish();
     return {
-      output: request.output,
+      output,
       sizeBytes: out.sizeBytes,
       archiveBytes: writer.archiveBytes,
       entryCount: writer.entryCount,
       kver: kernel.version,
       kernel: kernel.image,
-      compression: compression.format,
+      compression: made.compression.format,
       moduleCount: selected.modules.length,
       firmwareCount: firmware.count,
       missingFirmware: firmware.missing,
-      origin,
+      hasMicrocode: made.early !== undefined,
+      origin: made.origin,
+      causes: sumByCause(files),
+      ...(old === undefined ? {} : { comparison: compareMembers(old, await digestMembers(output)) }),
       warnings,
     };
   } finally {
@@ -126,116 +116,15 @@ export async function makeInitramfs(
   }
 }
 
-/** What a packed module grows to, about. */
-const TYPICAL_MODULE_RATIO = 4;
-
-function planModules(
+async function writeArchive(
   plan: ArchivePlan,
-  tree: RootedTree,
-  request: {
-    version: string;
-    modules: readonly KernelModule[];
-    strips: boolean;
-    /** Gets what the modules name, when they are loaded. */
-    firmwareNames: Set<string>;
-    warnings: string[];
-  },
-): void {
-  const pool = new ScratchPool();
-  for (const module of request.modules) {
-    const path = `/lib/modules/${request.version}/${module.path}`;
-    const entry = tree.resolveFile(path);
-    if (entry === undefined) {
-      // kmod fails such a module at boot, too.
-      request.warnings.push(
-        `${path} is in modules.dep, and there is no such file: run depmod -a ${request.version}`,
-      );
-      continue;
-    }
-    const prepare = (bytes: Buffer): Buffer => {
-      for (const name of firmwareOf(bytes, path)) request.firmwareNames.add(name);
-      return request.strips ? stripModule(bytes, path) : bytes;
-    };
-    const load = path.endsWith('.ko')
-      ? (): Buffer => prepare(tree.readShared(entry))
-      : {
-          inBackground: async (): Promise<Buffer> =>
-            prepare(await decompressModule(path, tree.read(entry), (sizeBytes) => pool.take(sizeBytes))),
-          release: (bytes: Buffer): void => pool.give(bytes),
-        };
-    plan.addFile(`/lib/modules/${request.version}/${archivedPath(module)}`, {
-      expectedBytes: entry.sizeBytes * (path.endsWith('.ko') ? 1 : TYPICAL_MODULE_RATIO),
-      load,
-    });
+  settings: Parameters<typeof ArchiveWriter.create>[0],
+): Promise<void> {
+  const writer = await ArchiveWriter.create(settings);
+  try {
+    await writer.append(plan.take());
+    await writer.finish();
+  } finally {
+    await writer.abandon();
   }
-}
-
-function planTables(
-  plan: ArchivePlan,
-  made: { kernel: Kernel; index: ModuleIndex; selected: SelectedModules },
-): void {
-  for (const [name, text] of Object.entries(moduleTables(made.index, made.selected))) {
-    plan.addText(`/lib/modules/${made.kernel.version}/${name}`, text);
-  }
-  const { order, load } = loadTables(made.index, made.selected);
-  plan.addText('/etc/imgboot/modules.order', order);
-  plan.addText('/etc/imgboot/modules.load', load);
-}
-
-function planOwnFiles(plan: ArchivePlan, contents: Contents): void {
-  for (const { bytes, path, mode } of contents.files()) {
-    plan.addFile(path, { expectedBytes: bytes.length, load: () => bytes }, mode);
-  }
-  for (const path of contents.directories()) plan.addDirectory(path);
-  // The kernel opens it for the init before anything is mounted.
-  plan.addDevice('/dev/console', 0o600, { major: 5, minor: 1 });
-}
-
-/** Options and blacklists of the image, /etc before /usr/lib. */
-function planModprobeConfiguration(plan: ArchivePlan, tree: RootedTree): void {
-  for (const directory of ['/etc/modprobe.d', '/lib/modprobe.d']) {
-    for (const name of tree.list(directory)) {
-      const entry = name.endsWith('.conf') ? tree.resolveFile(`${directory}/${name}`) : undefined;
-      if (entry === undefined) continue;
-      plan.addFile(`/etc/modprobe.d/${name}`, {
-        expectedBytes: entry.sizeBytes,
-        load: () => tree.read(entry),
-      });
-    }
-  }
-}
-
-/** Plain key=value lines, for the init. */
-function configuration(made: { kernel: Kernel; request: InitramfsRequest; origin: ProgramOrigin }): string {
-  const { sets, names } = made.request.modules;
-  return [
-    'version=1',
-    `kver=${made.kernel.version}`,
-    `modules=${[...sets, ...names].join(',')}`,
-    `programs=${made.origin.programs}`,
-    `busybox=${made.origin.busybox}`,
-    '',
-  ].join('\n');
-}
-
-/** The machine that the kernel is for, told by the first uncompressed module, else by the image's own shell. */
-function machineOf(tree: RootedTree, kernel: Kernel, selected: SelectedModules): number | undefined {
-  const modules = selected.modules.filter(({ path }) => path.endsWith('.ko')).slice(0, 1);
-  const paths = [
-    ...modules.map(({ path }) => `/lib/modules/${kernel.version}/${path}`),
-    '/bin/sh',
-    '/bin/busybox',
-  ];
-  for (const path of paths) {
-    const entry = tree.resolveFile(path);
-    const bytes = entry && tree.read(entry, 64);
-    if (bytes !== undefined && isElf(bytes)) return new ElfFile(bytes, path).machine;
-  }
-  return undefined;
-}
-
-/** @see https://reproducible-builds.org/specs/source-date-epoch/ */
-function sourceDateEpoch(): number {
-  const text = process.env['SOURCE_DATE_EPOCH'] ?? '';
-  return /^\d+$/.test(text) ? Number(text) : 0;
 }

@@ -82,7 +82,7 @@ describe('ModuleIndex', () => {
     expect(index.isBuiltin('ext4')).toBe(true);
     expect(index.isBuiltin('crc_16')).toBe(true);
     expect(index.isBuiltin('btrfs')).toBe(false);
-    expect(index.builtinFirmware(new Set(['crc_16']))).toEqual(['a/b.bin']);
+    expect(index.builtinFirmware(new Set(['crc_16']))).toEqual([['a/b.bin', 'crc_16']]);
   });
 
   it('passes over paths that lead out of the directory', () => {

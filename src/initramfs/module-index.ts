@@ -26,12 +26,17 @@ export class ModuleIndex {
   readonly #tree: RootedTree;
   readonly #modules: ReadonlyMap<string, KernelModule>;
   readonly #builtin: ReadonlyMap<string, string>;
+  readonly #moreSoftDependencies: string;
   #softDependencies: Map<string, SoftDependencies> | undefined;
   #aliases: [pattern: string, name: string][] | undefined;
   #namesOfAliases: Map<string, string[]> | undefined;
 
-  /** @throws IMGBOOT_CANNOT_READ */
-  constructor(tree: RootedTree, version: string) {
+  /**
+   * @param softDependencies more of them, in the form of modules.softdep
+   * @throws IMGBOOT_CANNOT_READ, IMGBOOT_BAD_MODULES_DEP
+   */
+  constructor(tree: RootedTree, version: string, softDependencies = '') {
+    this.#moreSoftDependencies = softDependencies;
     this.#tree = tree;
     this.version = version;
     this.#modules = parseDependencies(this.#text('modules.dep'));
@@ -65,7 +70,9 @@ export class ModuleIndex {
   }
 
   softDependenciesOf(name: string): SoftDependencies | undefined {
-    this.#softDependencies ??= parseSoftDependencies(this.#text('modules.softdep'));
+    this.#softDependencies ??= parseSoftDependencies(
+      `${this.#text('modules.softdep')}\n${this.#moreSoftDependencies}`,
+    );
     return this.#softDependencies.get(name);
   }
 
@@ -75,14 +82,15 @@ export class ModuleIndex {
     return this.#aliases;
   }
 
-  /** The `firmware=` lines of drivers that are built in. */
-  builtinFirmware(names: ReadonlySet<string>): string[] {
+  /** The firmware that drivers which are built in name, each with the driver. */
+  builtinFirmware(names: ReadonlySet<string>): [firmware: string, driver: string][] {
     return this.#text('modules.builtin.modinfo')
       .split('\0')
-      .flatMap((field) => /^([^.=]+)\.firmware=(.+)$/s.exec(field) ?? [])
-      .flatMap((_, index, fields) =>
-        index % 3 === 0 && names.has(normalName(fields[index + 1]!)) ? [fields[index + 2]!] : [],
-      );
+      .flatMap((field): [string, string][] => {
+        const [, driver, firmware] = /^([^.=]+)\.firmware=(.+)$/s.exec(field) ?? [];
+        if (driver === undefined || firmware === undefined) return [];
+        return names.has(normalName(driver)) ? [[firmware, normalName(driver)]] : [];
+      });
   }
 
   #text(name: string): string {

@@ -11,6 +11,8 @@ export interface NewcHeader {
   mtimeSeconds: number;
   sizeBytes: number;
   device?: { major: number; minor: number } | undefined;
+  /** Zero bytes behind the name, beyond the one that ends it: they move the content. */
+  namePadding?: number | undefined;
 }
 
 /** include/uapi/linux/stat.h */
@@ -34,7 +36,7 @@ const MAX_FIELD = 0xffff_ffff;
  * @see Documentation/driver-api/early-userspace/buffer-format.rst of the kernel
  */
 export function encodeNewcHeader(header: NewcHeader): Buffer {
-  const name = Buffer.from(header.name);
+  const name = Buffer.from(header.name + '\0'.repeat(header.namePadding ?? 0));
   const fields = [
     header.ino,
     header.mode,

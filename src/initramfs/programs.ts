@@ -3,7 +3,7 @@ import { RootedTree, type RootedEntry } from '../system/rooted.ts';
 import type { ArchivePlan } from './archive-plan.ts';
 import type { Contents, ListedProgram } from './contents.ts';
 import { ElfFile, isElf } from './elf.ts';
-import { libraryClosure } from './library-closure.ts';
+import { LibraryClosure } from './library-closure.ts';
 
 /** Where the programs of an initramfs came from. */
 export interface ProgramOrigin {
@@ -20,6 +20,8 @@ interface ProgramRequest {
   hasModule: (name: string) => boolean;
   /** Whether a module was asked for by its name, or by a machine that cannot mount its root without. */
   isAskedFor: (name: string) => boolean;
+  /** Gets what a user should know. */
+  warnings: string[];
 }
 
 const programDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
@@ -59,13 +61,18 @@ export function planPrograms(plan: ArchivePlan, image: RootedTree, request: Prog
     const entry = findProgram(source, program.name, machine);
     return entry === undefined ? [] : [{ ...program, entry }];
   });
-  for (const { name, entry } of found) plan.addFromTree(source, `/usr/bin/${name}`, entry);
-  const libraries = libraryClosure(
-    source,
-    found.map(({ entry }) => entry),
-    found.flatMap(({ opened }) => opened),
-  );
-  for (const { path, entry } of libraries) plan.addFromTree(source, path, entry);
+  const closure = new LibraryClosure(source);
+  for (const { name, entry, opened } of found) {
+    plan.because(`program ${name}`, () => {
+      plan.addFromTree(source, `/usr/bin/${name}`, entry);
+      for (const library of closure.of(entry, opened)) {
+        plan.because(isForAll(library.path) ? 'C library' : `program ${name}`, () =>
+          plan.addFromTree(source, library.path, library.entry),
+        );
+      }
+    });
+  }
+  request.warnings.push(...closure.warnings);
   const busybox = planBusybox(plan, trees, request);
   return {
     programs: source === host ? 'host' : 'image',
@@ -75,6 +82,11 @@ export function planPrograms(plan: ArchivePlan, image: RootedTree, request: Prog
 
 function isNeeded({ needed, module: behind }: ListedProgram, request: ProgramRequest): boolean {
   return needed === 'always' || (needed === 'if-asked' && behind !== undefined && request.isAskedFor(behind));
+}
+
+/** Whether no program of the list does without it. */
+function isForAll(library: string): boolean {
+  return /\/(libc\.so\.|libc\.musl-|ld-(linux|musl))/.test(library);
 }
 
 /** @returns the tree that busybox came from */
@@ -89,7 +101,9 @@ function planBusybox(
       .find((candidate) => isStatic(tree, candidate));
     if (entry === undefined) continue;
     const bytes = tree.read(entry);
-    plan.addFile('/usr/bin/busybox', { expectedBytes: bytes.length, load: () => bytes }, 0o755);
+    plan.because('busybox', () =>
+      plan.addFile('/usr/bin/busybox', { expectedBytes: bytes.length, load: () => bytes }, 0o755),
+    );
     const has = appletsOf(bytes);
     for (const path of request.contents.applets()) {
       if (has.has(path.slice(path.lastIndexOf('/') + 1))) plan.addSymlink(path, '/usr/bin/busybox');

@@ -37,7 +37,7 @@ export async function recordFirmware(profile: MachineProfile, kver: string): Pro
   const tree = new RootedTree('/');
   const index = new ModuleIndex(tree, kver);
   const drivers = new Set(Object.values(profile.modaliases).flatMap((driver) => driver ?? []));
-  const firmware = new Set(index.builtinFirmware(drivers));
+  const firmware = new Set(index.builtinFirmware(drivers).map(([name]) => name));
   for (const name of drivers) {
     const module = index.find(name);
     const entry = module && tree.resolveFile(`/lib/modules/${kver}/${module.path}`);

@@ -23,6 +23,9 @@ export interface RootedEntry {
 /** include/linux/namei.h: MAXSYMLINKS */
 const MAXSYMLINKS = 40;
 
+/** What is read whole into memory: programs, libraries, modules. None is as large. */
+const MAX_READ_BYTES = 1024 * 1024 * 1024;
+
 /**
  * The files of a root file system that is not ours to trust. Every path is resolved inside it, as chroot(2) would:
  * an absolute symbolic link starts at the root, and `..` stops there. What was looked up is remembered, so the tree
@@ -67,6 +70,11 @@ export class RootedTree {
     return entry?.kind === 'file' ? entry : undefined;
   }
 
+  /** Where a symbolic link that {@link locate} found leads, as it is written. */
+  targetOf(entry: RootedEntry): string {
+    return this.#attempt(entry.path, () => readlinkSync(this.#prefix + entry.path));
+  }
+
   /** The content of a regular file, links followed; undefined where there is none. */
   readFile(path: string): Buffer | undefined {
     const entry = this.resolveFile(path);
@@ -75,7 +83,11 @@ export class RootedTree {
 
   /** The content of a file that {@link resolve} found, or its first bytes. */
   read(entry: RootedEntry, limitBytes = Number.POSITIVE_INFINITY): Buffer {
-    return this.#read(entry, (sizeBytes) => Buffer.allocUnsafeSlow(Math.min(sizeBytes, limitBytes)));
+    return this.#read(
+      entry,
+      (sizeBytes) => Buffer.allocUnsafeSlow(Math.min(sizeBytes, limitBytes)),
+      limitBytes,
+    );
   }
 
   /** Like {@link read}, into memory that the next such call uses again: for reading much, one after the other. */
@@ -87,7 +99,11 @@ export class RootedTree {
     });
   }
 
-  #read(entry: RootedEntry, allocate: (sizeBytes: number) => Buffer): Buffer {
+  #read(
+    entry: RootedEntry,
+    allocate: (sizeBytes: number) => Buffer,
+    limitBytes = Number.POSITIVE_INFINITY,
+  ): Buffer {
     // Not through a link that took the file's place, and not stuck in a fifo that did.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = this.#attempt(entry.path, () => openSync(this.#prefix + entry.path, flags));
@@ -95,6 +111,7 @@ export class RootedTree {
       const stat = fstatSync(fd);
       if (!stat.isFile())
         throw new ImgbootError('IMGBOOT_CANNOT_READ', `${entry.path} is not a regular file`);
+      if (stat.size > MAX_READ_BYTES && limitBytes > MAX_READ_BYTES) throw tooLarge(entry.path, stat.size);
       return this.#attempt(entry.path, () => fill(fd, allocate(stat.size)));
     } finally {
       closeSync(fd);
@@ -186,6 +203,16 @@ export class RootedTree {
       );
     }
   }
+}
+
+function tooLarge(path: string, sizeBytes: number): ImgbootError {
+  return new ImgbootError(
+    'IMGBOOT_FILE_TOO_LARGE',
+    `${path} has ${sizeBytes} bytes: too many to be what it should be`,
+    {
+      hint: 'the file is damaged; install its package again',
+    },
+  );
 }
 
 function fill(fd: number, bytes: Buffer): Buffer {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -36,10 +36,14 @@ export class NetworkHost implements AsyncDisposable {
   readonly #processes: Started[] = [];
   #count = 0;
 
+  /** What commands keep for this host until it is gone. */
+  readonly #runDirectory: string;
+
   private constructor(directory: TemporaryDirectory, backEnd: 'netavark' | 'cni', self: Namespace) {
     this.directory = directory;
     this.backEnd = backEnd;
     this.#self = self;
+    this.#runDirectory = `/run/imgboot/networks/${networkNamespace(self.pid)}`;
   }
 
   static async create(backEnd: 'netavark' | 'cni'): Promise<NetworkHost> {
@@ -158,13 +162,14 @@ export class NetworkHost implements AsyncDisposable {
   }
 
   #isOurs(pid: string): boolean {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return command.includes(`/${networkNamespace(this.#self.pid)}/`);
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${this.#runDirectory}/`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of this.#nameServers()) process.kill(Number(pid), 'SIGKILL');
     for (const process of [...this.#processes, this.#self.process]) process.kill('SIGKILL');
     await Promise.allSettled([...this.#processes, this.#self.process]);
+    rmSync(this.#runDirectory, { recursive: true, force: true });
     await this.directory[Symbol.asyncDispose]();
   }
 }

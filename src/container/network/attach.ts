@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { ImgbootError } from '../../errors.ts';
 import { identifyProcess } from '../../system/process-identity.ts';
 import type { NetworkBackEnd } from './back-end.ts';
@@ -40,6 +41,7 @@ export async function attachNetworks(request: AttachRequest): Promise<AttachedNe
   // From here on its addresses and ports are taken, and whoever comes next knows what to undo.
   state.writeAttachment(attachment);
   try {
+    mkdirSync(attachment.runDirectory, { recursive: true, mode: 0o700 });
     await noteSharedChains();
     await backEnd.attach(attachment, `/proc/${request.pid}/ns/net`, request);
     await recordLinks(attachment);

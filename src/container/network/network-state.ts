@@ -70,11 +70,8 @@ export interface Attachment {
  * Whoever changes networks holds it. It is the machine's and not the store's: several stores share bridges' names,
  * routes and firewall.
  */
-export async function lockNetworks({ progress, signal }: OperationOptions): Promise<FileLock> {
-  return FileLock.acquire(join(machineRunDirectory(), 'lock'), 'exclusive', {
-    signal,
-    onWait: () => progress?.({ step: 'waiting for another imgboot that changes networks' }),
-  });
+export async function lockNetworks({ signal }: OperationOptions): Promise<FileLock> {
+  return FileLock.acquire(join(machineRunDirectory(), 'lock'), 'exclusive', { signal });
 }
 
 /** The files of a store's networks. Writers hold the lock. */

@@ -16,18 +16,12 @@ export function machineRunDirectory(): string {
  * bridges and a firewall of its own.
  */
 export function runDirectory(): string {
-  const namespace = /[0-9]+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? 'unknown';
-  const directory = join(ROOT, namespace);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return directory;
+  return join(ROOT, /[0-9]+/.exec(readlinkSync('/proc/self/ns/net'))![0]);
 }
 
 /** The same for one store: its name server's files. */
 export function storeRunDirectory(storeRoot: string): string {
-  const name = createHash('sha256').update(storeRoot).digest('hex').slice(0, 12);
-  const directory = join(runDirectory(), name);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return directory;
+  return join(runDirectory(), createHash('sha256').update(storeRoot).digest('hex').slice(0, 12));
 }
 
 /** Removes the directory of this network namespace, where nothing is kept in it. */
@@ -35,6 +29,6 @@ export function removeIdleRunDirectory(): void {
   try {
     rmdirSync(runDirectory());
   } catch (error) {
-    if (errnoOf(error) !== 'ENOTEMPTY') throw error;
+    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'ENOENT') throw error;
   }
 }

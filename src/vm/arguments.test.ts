@@ -71,6 +71,36 @@ describe('machineArguments', () => {
     ]);
   });
 
+  it.each([
+    ['virtio', undefined, 'virtio-blk-pci,drive=drive0'],
+    ['sata', 'ahci,id=sata', 'ide-hd,bus=sata.0,drive=drive0'],
+    ['scsi', 'virtio-scsi-pci,id=scsi', 'scsi-hd,bus=scsi.0,drive=drive0'],
+    ['lsi', 'lsi53c895a,id=lsi', 'scsi-hd,bus=lsi.0,drive=drive0'],
+    ['nvme', undefined, 'nvme,drive=drive0,serial=drive0'],
+    ['usb', 'qemu-xhci,id=usb', 'usb-storage,bus=usb.0,drive=drive0'],
+  ] as const)('a drive on %s comes with its adapter', (bus, adapter, device) => {
+    const drives = [{ path: '/d', format: 'raw', access: 'write', bus }] as const;
+    const devices = pairs(machineArguments({ ...smallest, drives }))
+      .filter(([option]) => option === '-device')
+      .map(([, value]) => value);
+    expect(devices.slice(0, -1)).toEqual(adapter === undefined ? [device] : [adapter, device]);
+  });
+
+  it('several drives on one bus share its adapter', () => {
+    const drive = { path: '/d', format: 'raw', access: 'write', bus: 'sata' } as const;
+    const args = machineArguments({ ...smallest, drives: [drive, drive] });
+    expect(args.filter((arg) => /^(ahci|ide-hd)/.test(arg))).toEqual([
+      'ahci,id=sata',
+      'ide-hd,bus=sata.0,drive=drive0',
+      'ide-hd,bus=sata.1,drive=drive1',
+    ]);
+  });
+
+  it('the machine is a q35, unless the older pc is asked for', () => {
+    expect(pairs(machineArguments(smallest))).toContainEqual(['-machine', 'q35']);
+    expect(pairs(machineArguments({ ...smallest, machine: 'pc' }))).toContainEqual(['-machine', 'pc']);
+  });
+
   it('a guest that reboots ends the machine, unless it may restart', () => {
     expect(machineArguments(smallest)).toContain('-no-reboot');
     expect(machineArguments({ ...smallest, onReboot: 'restart' })).not.toContain('-no-reboot');

@@ -1,4 +1,4 @@
-import type { Drive, Machine } from './machine.ts';
+import type { Drive, DriveBus, Machine } from './machine.ts';
 
 const MEBIBYTE = 2 ** 20;
 
@@ -12,6 +12,7 @@ export function machineArguments(machine: Machine): string[] {
     '-nodefaults',
     ...processorArguments(machine),
     ...bootArguments(machine),
+    ...controllerArguments(machine),
     ...(machine.drives ?? []).flatMap(driveArguments),
     ...networkArguments(machine),
     // Without it a guest waits for entropy: an emulated processor has no source of its own.
@@ -23,10 +24,10 @@ export function machineArguments(machine: Machine): string[] {
   ];
 }
 
-function processorArguments({ accelerator, cpus, memoryBytes }: Machine): string[] {
+function processorArguments({ accelerator, cpus, machine, memoryBytes }: Machine): string[] {
   return [
     '-machine',
-    'q35',
+    machine ?? 'q35',
     '-accel',
     accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi',
     '-cpu',
@@ -46,15 +47,48 @@ function bootArguments({ kernel, initrd, append }: Machine): string[] {
   ];
 }
 
+/** The adapters that the drives' buses need, each once. */
+function controllerArguments({ drives }: Machine): string[] {
+  const buses = new Set((drives ?? []).map(({ bus }) => bus ?? 'virtio'));
+  return [...buses].flatMap((bus) => {
+    const adapter = adapters[bus];
+    return adapter === undefined ? [] : ['-device', adapter];
+  });
+}
+
+/** virtio-blk and NVMe are adapters themselves; q35 has one for SATA, but i440fx has none. */
+const adapters: Partial<Record<DriveBus, string>> = {
+  sata: 'ahci,id=sata',
+  scsi: 'virtio-scsi-pci,id=scsi',
+  lsi: 'lsi53c895a,id=lsi',
+  usb: 'qemu-xhci,id=usb',
+};
+
+/** A drive's device, up to its own properties; each port of SATA takes one. */
+function driveDevice(bus: DriveBus, index: number): string {
+  const devices: Record<DriveBus, string> = {
+    virtio: 'virtio-blk-pci',
+    sata: `ide-hd,bus=sata.${index}`,
+    scsi: 'scsi-hd,bus=scsi.0',
+    lsi: 'scsi-hd,bus=lsi.0',
+    nvme: 'nvme',
+    usb: 'usb-storage,bus=usb.0',
+  };
+  return devices[bus];
+}
+
 function driveArguments(drive: Drive, index: number): string[] {
   const id = `drive${index}`;
   const access = { write: '', snapshot: ',snapshot=on', 'read-only': ',readonly=on' }[drive.access];
-  const serial = drive.serial === undefined ? '' : `,serial=${optionValue(drive.serial)}`;
+  const bus = drive.bus ?? 'virtio';
+  // An NVMe disk without a serial number is refused.
+  const name = drive.serial ?? (bus === 'nvme' ? id : undefined);
+  const serial = name === undefined ? '' : `,serial=${optionValue(name)}`;
   return [
     '-drive',
     `if=none,id=${id},format=${drive.format},discard=unmap,file=${optionValue(drive.path)}${access}`,
     '-device',
-    `virtio-blk-pci,drive=${id}${serial}`,
+    `${driveDevice(bus, index)},drive=${id}${serial}`,
   ];
 }
 

@@ -1,7 +1,10 @@
 /** How a guest's instructions run: by the processor itself, or emulated. */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** A disk of the machine; the first is /dev/vda in the guest. */
+/** What a disk hangs on. */
+export type DriveBus = 'virtio' | 'sata' | 'scsi' | 'lsi' | 'nvme' | 'usb';
+
+/** A disk of the machine; the first on virtio is /dev/vda in the guest. */
 export interface Drive {
   /** The file that holds the disk's bytes. */
   path: string;
@@ -11,6 +14,8 @@ export interface Drive {
    * is, `read-only` refuses it.
    */
   access: 'write' | 'snapshot' | 'read-only';
+  /** `virtio` by default; `scsi` is virtio's adapter, `lsi` an emulated one. */
+  bus?: DriveBus | undefined;
   /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-SERIAL); at most 20 characters. */
   serial?: string | undefined;
 }
@@ -20,6 +25,8 @@ export interface Machine {
   accelerator: Accelerator;
   memoryBytes: number;
   cpus: number;
+  /** `q35` (PCI Express) by default; `pc` is the older i440fx. */
+  machine?: 'q35' | 'pc' | undefined;
   /** The kernel that is started directly: a bzImage, or an uncompressed vmlinux with a PVH note. */
   kernel?: string | undefined;
   initrd?: string | undefined;

@@ -104,6 +104,7 @@ imgboot_take_parameter() {
         *) imgboot_refuse_parameter "$1" 'is none of reboot, poweroff, halt' ;;
       esac
       ;;
+    rd.luks=* | rd.luks.*) imgboot_take_luks_parameter "$1" "$value" ;;
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
     imgboot.image=*) imgboot_image=$value ;;
     imgboot.store=*) imgboot_store=$value ;;

@@ -10,13 +10,15 @@ imgboot_members=
 imgboot_devices=
 # What the last look at the devices saw, in words, for a message.
 imgboot_seen=
+# When the waiting for a device ends, in milliseconds since the kernel started.
+imgboot_deadline=0
 
 # Waits until a device answers to the specification, as long as the command line allows; more than one is a failure.
 # A path or UUID that is there already is taken at once. A label is looked for when all hardware has been looked at:
 # people give two disks the same.
 # $1: /dev/..., LABEL=, UUID=, PARTLABEL= or PARTUUID=  $2: the parameter it comes from  $3: its file system's type, if given
 imgboot_wait_device() {
-  local spec limit deadline known=''
+  local spec limit known=''
   imgboot_canonical_spec "$1" \
     || imgboot_fail "$2=$1" 'this is no device that the initramfs knows to find' \
       'name it by its path in /dev, or by LABEL=, UUID=, PARTLABEL= or PARTUUID='
@@ -24,7 +26,8 @@ imgboot_wait_device() {
   imgboot_wait_limit
   limit=$imgboot_reply
   imgboot_now
-  deadline=$((imgboot_reply + limit * 1000))
+  imgboot_deadline=$((imgboot_reply + limit * 1000))
+  imgboot_await_layers "$imgboot_reply" "$limit"
   case $spec in
     *LABEL=*) host_load_hardware ;;
   esac
@@ -32,13 +35,23 @@ imgboot_wait_device() {
     imgboot_list_devices
     if [ "$imgboot_reply" != "$known" ]; then
       known=$imgboot_reply
-      imgboot_take_device "$spec" "$2=$1" "$3" && return 0
+      imgboot_layers_are_awaited || { imgboot_take_device "$spec" "$2=$1" "$3" && return 0; }
     fi
     host_load_hardware
     imgboot_list_devices
     [ "$imgboot_reply" = "$known" ] || continue
+    if imgboot_open_layers; then
+      # What has come may make another device the one that is meant.
+      known=
+      continue
+    fi
     imgboot_now
-    if [ "$limit" -ne 0 ] && [ "$imgboot_reply" -ge "$deadline" ]; then
+    if [ "$limit" -ne 0 ] && [ "$imgboot_reply" -ge "$imgboot_deadline" ]; then
+      if imgboot_layers_are_awaited; then
+        imgboot_give_up_layers "$limit"
+        known=
+        continue
+      fi
       imgboot_describe_devices
       imgboot_fail "waiting for $2=$1" "no such device came within $limit seconds; seen: $imgboot_seen" \
         "correct $2= in the boot entry, or wait longer with rd.timeout=SECONDS"
@@ -52,11 +65,34 @@ imgboot_wait_device() {
 imgboot_take_device() {
   imgboot_find_device "$1" "$3"
   case $? in
-    0) return 0 ;;
+    0)
+      imgboot_name_device
+      return 0
+      ;;
     1) return 1 ;;
   esac
   imgboot_fail "looking for $2" "more than one device answers to it: $imgboot_reply" \
     'name the one that is meant by UUID= or PARTUUID=, or take the other away'
+}
+
+# Names a device of device mapper as its users do: /dev/mapper/NAME for /dev/dm-N.
+imgboot_name_device() {
+  local name=''
+  case $imgboot_device in
+    /dev/dm-*) read -r name 2> /dev/null < "/sys/class/block/${imgboot_device#/dev/}/dm/name" ;;
+  esac
+  [ ! -b "/dev/mapper/$name" ] || imgboot_device=/dev/mapper/$name
+}
+
+# The path by which the kernel knows a device that may have several.
+# $1: path
+imgboot_kernel_path() {
+  local numbers
+  imgboot_reply=$1
+  [ ! -e "/sys/class/block/${1#/dev/}" ] && [ -b "$1" ] || return 0
+  numbers=$(stat -L -c '0x%t 0x%T' "$1")
+  numbers=/sys/dev/block/$((${numbers% *})):$((${numbers#* }))
+  [ ! -e "$numbers" ] || imgboot_reply=/dev/$(basename "$(readlink -f "$numbers")")
 }
 
 # Looks again, just before the new root gets the machine, whether a device that came late answers to root=, too.
@@ -164,6 +200,8 @@ imgboot_probe_devices() {
 # $1: path
 imgboot_match_path() {
   local line device='' type='' uuid='' found_uuid=''
+  imgboot_kernel_path "$1"
+  set -- "$imgboot_reply"
   while IFS= read -r line; do
     case $line in
       DEVNAME=*) device=${line#*=} type='' uuid='' ;;

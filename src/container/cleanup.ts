@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errnoOf } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
+import type { OperationOptions } from '../system/progress.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { isMonitorThere } from './conmon.ts';
 import { removeCgroups, removeSharedCgroups } from './container-cgroup.ts';
@@ -17,6 +19,22 @@ import { removeWritableLayer } from './writable-layer.ts';
 /** Containers on their way in or out; no ID begins so. */
 export const NEW_PREFIX = '.new-';
 export const GONE_PREFIX = '.gone-';
+
+/** Waits for a container's lock; undefined where the container is gone by then. */
+export async function lockContainer(
+  paths: ContainerPaths,
+  { signal }: OperationOptions = {},
+): Promise<FileLock | undefined> {
+  try {
+    const lock = await FileLock.acquire(paths.lock, 'exclusive', { signal });
+    if (existsSync(paths.record)) return lock;
+    lock[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
 
 /** Where commands of all stores agree on the cgroups that containers share. */
 const HOST_LOCKS = '/run/imgboot';
@@ -83,7 +101,7 @@ export async function sweepContainers(store: Store): Promise<void> {
     const paths = new ContainerPaths(join(containers, name));
     if (name.startsWith(GONE_PREFIX)) removeRemains(paths);
     else if (name.startsWith(NEW_PREFIX)) {
-      using lock = FileLock.tryAcquire(paths.lock, 'exclusive');
+      using lock = tryLock(paths.lock);
       if (lock !== undefined) removeRemains(paths);
     }
   }
@@ -93,12 +111,22 @@ export async function sweepContainers(store: Store): Promise<void> {
 async function sweepContainer(store: Store, container: Container): Promise<void> {
   const { paths, record } = container;
   if (isRunning(paths) || (!existsSync(paths.run) && !record.autoRemove)) return;
-  using lock = FileLock.tryAcquire(paths.lock, 'exclusive');
-  if (lock === undefined || isRunning(paths)) return;
-  using attended = FileLock.tryAcquire(paths.attended, 'exclusive');
+  using lock = tryLock(paths.lock);
+  if (lock === undefined || isRunning(paths) || !existsSync(paths.record)) return;
+  using attended = tryLock(paths.attended);
   if (attended === undefined) return;
   await cleanUp(store, container);
   if (record.autoRemove) await removeContainerFiles(store, container, { volumes: true });
+}
+
+/** Undefined where somebody has it, or the container is gone. */
+function tryLock(path: string): FileLock | undefined {
+  try {
+    return FileLock.tryAcquire(path, 'exclusive');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** What is left of a container that was never whole, or no longer is. */

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import { Attachment, containerTarget, type AttachEnd, type AttachStreams } from './attach.ts';
-import { awaitMonitor, cleanUp, removeContainerFiles } from './cleanup.ts';
+import { awaitMonitor, cleanUp, lockContainer, removeContainerFiles } from './cleanup.ts';
 import { monitorProcess } from './conmon.ts';
 import type { Container } from './record.ts';
 import { startContainer } from './start.ts';
@@ -34,16 +34,19 @@ export async function runInForeground(
   const { streams } = options;
   let attended: FileLock | undefined = await FileLock.acquire(paths.attended, 'exclusive');
   let attachment: Attachment | undefined;
+  let signals: Disposable | undefined;
   try {
     await startContainer(store, container, {
       signal: options.signal,
       consoleSize: options.consoleSize,
       onWarning: options.onWarning,
-      onCreated: () => {
+      onCreated: (first) => {
         attachment = Attachment.open(containerTarget(container), streams);
+        // Before the program can print anything that makes somebody send one.
+        signals = forwardSignals(first, record.boot ? record.stopSignal : undefined);
+        options.onStarted?.();
       },
     });
-    options.onStarted?.();
     const result = await showToEnd(store, container, { attachment: attachment!, attended });
     attended = undefined;
     return result;
@@ -52,6 +55,7 @@ export async function runInForeground(
     if (record.autoRemove && !isRunning(paths)) await finish(store, container);
     throw error;
   } finally {
+    signals?.[Symbol.dispose]();
     await attachment?.[Symbol.asyncDispose]();
     attended?.[Symbol.dispose]();
   }
@@ -66,25 +70,21 @@ export async function attachInForeground(
   requireRunning(container);
   const attended = FileLock.tryAcquire(container.paths.attended, 'exclusive');
   await using attachment = Attachment.open(containerTarget(container), streams);
-  return await showToEnd(store, container, { attachment, attended, proxySignals });
+  // An init has its own idea of the signals that end others.
+  const stopSignal = container.record.boot ? container.record.stopSignal : undefined;
+  using _signals = proxySignals ? forwardSignals(readStart(container.paths)?.process, stopSignal) : undefined;
+  return await showToEnd(store, container, { attachment, attended });
 }
 
 /** What is `attended` is given back. */
 async function showToEnd(
   store: Store,
   container: Container,
-  {
-    attachment,
-    attended,
-    proxySignals = true,
-  }: { attachment: Attachment; attended: FileLock | undefined; proxySignals?: boolean },
+  { attachment, attended }: { attachment: Attachment; attended: FileLock | undefined },
 ): Promise<ForegroundResult> {
-  const { paths, record } = container;
+  const { paths } = container;
   try {
     const monitor = monitorProcess(paths);
-    // An init has its own idea of the signals that end others.
-    const stopSignal = record.boot ? record.stopSignal : undefined;
-    using _signals = proxySignals ? forwardSignals(readStart(paths)?.process, stopSignal) : undefined;
     const end = await attachment.end;
     await attachment[Symbol.asyncDispose]();
     if (end !== 'ended') return { end };
@@ -110,9 +110,8 @@ export function requireRunning({ record, paths }: Container): void {
 export async function finish(store: Store, container: Container): Promise<void> {
   const { paths, record } = container;
   // Another may have removed it meanwhile.
-  if (!existsSync(paths.root)) return;
-  using _lock = await FileLock.acquire(paths.lock, 'exclusive');
-  if (!existsSync(paths.root) || isRunning(paths)) return;
+  using lock = await lockContainer(paths);
+  if (lock === undefined || isRunning(paths)) return;
   await cleanUp(store, container);
   if (record.autoRemove) await removeContainerFiles(store, container, { volumes: true });
 }

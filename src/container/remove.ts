@@ -3,7 +3,7 @@ import { ImgbootError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { cleanUp, removeContainerFiles, tidyCgroups } from './cleanup.ts';
+import { cleanUp, lockContainer, removeContainerFiles, tidyCgroups } from './cleanup.ts';
 import type { Container } from './record.ts';
 import { isRunning } from './state.ts';
 import { killAndSettle, stopContainer } from './stop.ts';
@@ -37,9 +37,8 @@ export async function removeContainer(
   }
   await leaveTime(container);
   // With --rm it has removed itself.
-  if (!existsSync(paths.root)) return;
-  using _lock = await FileLock.acquire(paths.lock, 'exclusive', { signal: options.signal });
-  if (!existsSync(paths.root)) return;
+  using lock = await lockContainer(paths, options);
+  if (lock === undefined) return;
   if (isRunning(paths))
     throw new ImgbootError('IMGBOOT_IS_RUNNING', `the container ${record.name} was started again meanwhile`);
   await cleanUp(store, container);

@@ -6,7 +6,7 @@ import { runCommand } from '../system/exec.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { identifyProcess } from '../system/process-identity.ts';
+import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { cleanUp, lockCgroups } from './cleanup.ts';
 import { findMonitor, runtimeArguments } from './conmon.ts';
@@ -27,7 +27,7 @@ export interface StartOptions extends OperationOptions {
   /** Told what is done in another way than usual. */
   onWarning?: ((line: string) => void) | undefined;
   /** Called when it is created, and its program does not run yet: what it prints is lost to nobody. */
-  onCreated?: (() => Promise<void> | void) | undefined;
+  onCreated?: ((first: ProcessIdentity) => Promise<void> | void) | undefined;
 }
 
 /**
@@ -74,10 +74,10 @@ export async function startContainer(
         `the container ${record.name} ended before it was started`,
       );
     if (hasNetworks(record)) await attach(store, container, { pid, ...options });
-    await options.onCreated?.();
+    await options.onCreated?.(first);
+    // From here on it is the program that is to end, not the start.
     const started = await runCommand(runtime.program, [...runtimeArguments(paths), 'start', record.id], {
       okStatuses: [0, 1, 2, 255],
-      signal: options.signal,
     });
     if (started.exitCode !== 0)
       throw explainRuntimeFailure(started.stderr, { runtime, command: record.args[0] ?? '' });

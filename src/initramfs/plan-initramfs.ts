@@ -1,6 +1,7 @@
 import { RootedTree } from '../system/rooted.ts';
 import { ArchivePlan } from './archive-plan.ts';
 import { chooseCompression, type Compression } from './compression.ts';
+import { planConsole } from './console-setup.ts';
 import { Contents } from './contents.ts';
 import { ElfFile, isElf } from './elf.ts';
 import type { FirmwareRequest } from './firmware.ts';
@@ -56,6 +57,7 @@ export async function planInitramfs(request: InitramfsRequest): Promise<PlannedI
   });
   planOwnFiles(plan, contents);
   modprobe.plan(plan);
+  await planConsole(plan, tree, warnings);
   planTables(plan, { kernel, index, selected, modprobe });
   plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
   const wanted = new Map(index.builtinFirmware(selected.builtin));

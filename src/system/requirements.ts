@@ -99,6 +99,8 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         pacman: 'xz',
         dnf: 'xz',
       }),
+      { ...program('lz4', 'compress an initramfs with lz4', 'lz4'), optional: true },
+      { ...program('loadkeys', "have the image's keymap in the initramfs", 'kbd'), optional: true },
     ],
   },
   qemu: {
@@ -157,6 +159,8 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       program('cpio', 'compare initramfs archives with', 'cpio'),
       program('zstd', 'make and read test archives', 'zstd'),
       program('bzip2', 'make test archives', 'bzip2'),
+      program('lz4', 'make and read test archives', 'lz4'),
+      program('loadkeys', 'compare compiled keymaps with', 'kbd'),
       program('modprobe', 'compare the loading order of modules with', 'kmod'),
       program('readelf', 'compare stripped modules with', 'binutils'),
       program('setfattr', 'make test files with extended attributes', 'attr'),

@@ -14,7 +14,7 @@ mount --bind "$2/store" /mnt
 mount -o remount,bind,ro none /mnt
 printf '%s\\n' /mnt "$3" "$4" "$5" "$6" > /run/initramfs/clean.order
 busybox sh "$1"
-cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/[uwf]*' | LC_ALL=C sort
+cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/upper' ! -path './*/work' ! -path './*/file' | LC_ALL=C sort
 `;
 
 interface Cleaning {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
+import { requireKernelPlaces } from '../container/kernel-places.ts';
 import { runContainer, type Runtime } from '../container/runtime.ts';
 import { defaultSeccompFilter } from '../container/seccomp.ts';
 import { defaultCapabilities, kernelMounts, runtimeSpec, type SpecMount } from '../container/spec.ts';
@@ -68,6 +69,7 @@ export function mountPoints(root: string): MountPoint[] {
 
 /** Runs a command over a merged view. @returns its exit status. @throws IMGBOOT_NO_SUCH_USER, IMGBOOT_RUNTIME_FAILED */
 export async function runStep(view: MergedView, request: RunRequest): Promise<number> {
+  requireKernelPlaces(view.root);
   const user = resolveUser(new RootedTree(view.root), request.user);
   const env = [...request.env];
   if (!env.some((pair) => pair.startsWith('HOME='))) env.push(`HOME=${user.home}`);

@@ -7,6 +7,7 @@ import { enterMonitorCgroup } from './container-cgroup.ts';
 import { checkInit } from './check-init.ts';
 import { containerSpec } from './container-spec.ts';
 import { environment } from './environment.ts';
+import { requireKernelPlaces } from './kernel-places.ts';
 import { findContainer } from './record.ts';
 import { containerMounts, containerPlaces, type MountSources } from './rootfs-mounts.ts';
 import type { Runtime } from './runtime.ts';
@@ -37,6 +38,7 @@ export async function runJob(job: StartJob, { say }: JobContext): Promise<number
     layers: store.paths.layers,
     places: (root) => containerPlaces(container, job.sources, root),
   });
+  requireKernelPlaces(paths.rootfs);
   const tree = new RootedTree(paths.rootfs);
   if (record.boot) checkInit(tree, record.args[0] ?? '');
   const user = resolveUser(tree, record.user);

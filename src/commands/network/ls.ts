@@ -8,7 +8,7 @@ import { Store } from '../../store/store.ts';
 export default class NetworkLs extends ImgbootCommand {
   static override summary = 'List the networks';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
-  static override aliases = ['network:list'];
+  static override hiddenAliases = ['network:list'];
   static override enableJsonFlag = true;
   static override flags = {
     ...storeFlag,

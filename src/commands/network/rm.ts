@@ -6,7 +6,7 @@ import { Store } from '../../store/store.ts';
 export default class NetworkRm extends ImgbootCommand {
   static override summary = 'Remove networks that no container is on';
   static override examples = ['<%= config.bin %> <%= command.id %> backend'];
-  static override aliases = ['network:remove'];
+  static override hiddenAliases = ['network:remove'];
   static override enableJsonFlag = true;
   static override strict = false;
   static override args = {

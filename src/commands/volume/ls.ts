@@ -7,7 +7,7 @@ import { Store } from '../../store/store.ts';
 export default class VolumeLs extends ImgbootCommand {
   static override summary = 'List the volumes';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
-  static override aliases = ['volume:list'];
+  static override hiddenAliases = ['volume:list'];
   static override enableJsonFlag = true;
   static override flags = {
     ...storeFlag,

@@ -6,7 +6,7 @@ import { Store } from '../../store/store.ts';
 export default class VolumeRm extends ImgbootCommand {
   static override summary = 'Remove volumes, with all their files, that no container uses';
   static override examples = ['<%= config.bin %> <%= command.id %> data'];
-  static override aliases = ['volume:remove'];
+  static override hiddenAliases = ['volume:remove'];
   static override enableJsonFlag = true;
   static override strict = false;
   static override args = {

@@ -44,13 +44,14 @@ export async function commitContainer(
   const name = request.reference === undefined ? undefined : storedName(request.reference);
   const { record, paths } = container;
   const base = store.image(record.image.id);
+  // What cannot be is refused before anything is read.
+  const config = request.configure(configOf(base, record));
   using _lock = await FileLock.acquire(paths.lock, 'exclusive', { signal: request.signal });
   await using workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
   request.progress?.({ step: `reading what ${record.name} has changed` });
   const made = await readChanges(store, container, workspace, request);
   const layer = made.layer === undefined ? undefined : publish(store, { base, workspace, made: made.layer });
-  const config = request.configure(configOf(base, record));
   const created = timestamp();
   const history: HistoryEntry = {
     created,

@@ -26,7 +26,9 @@ export async function explainInitramfs(path: string, signal?: AbortSignal): Prom
   return sumByCause(
     members.map(({ name, sizeBytes }) => {
       const plain = plainName(name);
-      return { cause: causes.get(printable(plain)) ?? kindOf(plain), sizeBytes };
+      // Of ours, only the list itself and links have no cause.
+      const other = hasCauses ? 'imgboot' : kindOf(plain);
+      return { cause: causes.get(printable(plain)) ?? other, sizeBytes };
     }),
   );
 }

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { writeTree } from '../../test/support/file-tree.ts';
+import { elfProgram } from '../../test/support/elf-program.ts';
+import { writeTree, type FileTree } from '../../test/support/file-tree.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { LibraryClosure, type LibraryFile } from './library-closure.ts';
 import type { RootedEntry } from '../system/rooted.ts';
@@ -63,6 +64,95 @@ describe('libraryClosure', () => {
         code: 'IMGBOOT_MISSING_LIBRARY',
         message: expect.stringMatching(/^\/bin\/ls needs lib\S+, which is nowhere in /),
       }),
+    );
+  });
+});
+
+describe('a program of a made-up system', () => {
+  const lib = '/usr/lib/x86_64-linux-gnu';
+  let count = 0;
+
+  function closureOf(files: FileTree): { paths: string[]; warnings: string[] } {
+    const root = path.join(directory, `made-up-${count++}`);
+    writeTree(root, files);
+    const tree = new RootedTree(root);
+    const closure = new LibraryClosure(tree);
+    const paths = closure.of(tree.resolveFile('/usr/bin/program')!).map((file) => file.path);
+    return { paths, warnings: closure.warnings };
+  }
+
+  it('finds its libraries by RPATH, RUNPATH and $ORIGIN, each as ld.so does', () => {
+    const { paths } = closureOf({
+      'usr/bin/program': elfProgram({ needed: ['liba.so'], runpath: '$ORIGIN/../private:/nowhere' }),
+      'usr/private/liba.so': elfProgram({ needed: ['libb.so'], rpath: '${ORIGIN}/deep' }),
+      'usr/private/deep/libb.so': elfProgram({ needed: ['libc-own.so'] }),
+      // An RPATH holds for what its libraries need; a RUNPATH does not.
+      'usr/private/deep/libc-own.so': elfProgram(),
+      'usr/lib/libb.so': elfProgram(),
+    });
+    expect(paths).toEqual([
+      '/usr/bin/../private/liba.so',
+      '/usr/private/deep/libb.so',
+      '/usr/private/deep/libc-own.so',
+    ]);
+  });
+
+  it('passes over a library of another machine', () => {
+    const other = elfProgram();
+    other.writeUInt16LE(183, 18);
+    const { paths } = closureOf({
+      'usr/bin/program': elfProgram({ needed: ['liba.so'], runpath: '/opt' }),
+      'opt/liba.so': other,
+      [`${lib}/liba.so`.slice(1)]: elfProgram(),
+    });
+    expect(paths).toEqual([`${lib}/liba.so`]);
+  });
+
+  it('brings what it opens by itself: required and recommended, the first of several, with their needs', () => {
+    const { paths, warnings } = closureOf({
+      'usr/bin/program': elfProgram({
+        opened: [
+          {
+            feature: 'a',
+            priority: 'recommended',
+            soname: ['libnone.so.2', 'libopened.so.1', 'libold.so.0'],
+          },
+          { feature: 'b', priority: 'suggested', soname: ['libsuggested.so'] },
+          { feature: 'c', priority: 'recommended', soname: ['libabsent.so'] },
+          { feature: 'd', priority: 'required', soname: ['libmust.so.1', 'libmust.so.0'] },
+          { feature: 'e', soname: ['libplain.so'] },
+          { feature: 'no library' },
+        ],
+      }),
+      'usr/lib/libopened.so.1': elfProgram({ needed: ['libneeded.so'] }),
+      'usr/lib/libneeded.so': elfProgram(),
+      'usr/lib/libold.so.0': elfProgram(),
+      'usr/lib/libsuggested.so': elfProgram(),
+      'usr/lib/libplain.so': elfProgram(),
+    });
+    expect(paths.map((name) => path.basename(name))).toEqual([
+      'libopened.so.1',
+      'libplain.so',
+      'libneeded.so',
+    ]);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^\/usr\/bin\/program opens libmust\.so\.1 or libmust\.so\.0, which is nowhere in /,
+      ),
+    ]);
+  });
+
+  it.each([
+    ['the program', 'usr/bin/program', '/usr/bin/program'],
+    ['a library', 'usr/lib/liba.so', '/usr/lib/liba.so'],
+  ])('names %s that is cut off', (_, file, named) => {
+    const files: FileTree = {
+      'usr/bin/program': elfProgram({ needed: ['liba.so'] }),
+      'usr/lib/liba.so': elfProgram({ needed: ['libb.so'] }),
+    };
+    files[file] = (files[file] as Buffer).subarray(0, 150);
+    expect(() => closureOf(files)).toThrow(
+      expect.objectContaining({ code: 'IMGBOOT_BAD_ELF', message: `${named}: it is cut off` }),
     );
   });
 });

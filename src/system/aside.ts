@@ -1,4 +1,15 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 import { syncDirectory } from './durable.ts';
@@ -22,7 +33,8 @@ export class AsideFile {
   }
 
   /** @throws IMGBOOT_CANNOT_WRITE */
-  static create(path: string, mode = 0o644): AsideFile {
+  static create(name: string, mode = 0o644): AsideFile {
+    const path = finalPath(name);
     const directory = dirname(path);
     const aside = join(directory, `.${basename(path)}.${process.pid}${SUFFIX}`);
     try {
@@ -66,6 +78,19 @@ export class AsideFile {
     this.#fd = undefined;
     unlinkSync(this.#aside);
   }
+}
+
+/**
+ * Where a file is to appear: behind a symbolic link, which stays. What is no file is never replaced: /dev/null would be
+ * gone for everyone.
+ */
+function finalPath(name: string): string {
+  const stat = lstatSync(name, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile()) return name;
+  if (stat.isSymbolicLink() && statSync(name, { throwIfNoEntry: false })?.isFile()) return realpathSync(name);
+  throw new ImgbootError('IMGBOOT_CANNOT_WRITE', `cannot write ${name}: it is there, and is no file`, {
+    hint: 'give the name of a file',
+  });
 }
 
 function sweep(directory: string, name: string): void {

@@ -105,6 +105,7 @@ imgboot_take_parameter() {
       esac
       ;;
     rd.luks=* | rd.luks.*) imgboot_take_luks_parameter "$1" "$value" ;;
+    rd.md=* | rd.md.* | rd.lvm=* | rd.lvm.*) imgboot_take_volume_parameter "$1" "$value" ;;
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
     imgboot.image=*) imgboot_image=$value ;;
     imgboot.store=*) imgboot_store=$value ;;

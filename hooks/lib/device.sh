@@ -312,7 +312,7 @@ imgboot_describe_devices() {
       *) imgboot_seen="$imgboot_seen, $device (empty or unknown)" ;;
     esac
   done
-  imgboot_seen=${imgboot_seen#, }
+  imgboot_seen=${imgboot_seen#, }${imgboot_lvm_words:+; lvm says: $imgboot_lvm_words}
 }
 
 # Mounts the file system that imgboot_wait_device found.
@@ -344,7 +344,7 @@ imgboot_mount_device() {
       imgboot_fail "mounting $3 $imgboot_device ($imgboot_fstype, $options)" "${error:-mount failed}" \
         "check $4= in the boot entry, and the file system (btrfs check, fsck)"
     fi
-    sleep 0.2
+    imgboot_open_layers || sleep 0.2
     host_load_hardware
     imgboot_probe_devices
     imgboot_members=

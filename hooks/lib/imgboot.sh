@@ -15,7 +15,7 @@
 # and imgboot_work to a directory for mounts, which need not be there.
 
 : "${imgboot_bin:=/usr/bin}"
-for imgboot_part in text cmdline device layers luks passphrase store writable toplayer report shutdown; do
+for imgboot_part in text cmdline device layers luks passphrase volumes store writable toplayer report shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"
 done
@@ -56,6 +56,7 @@ imgboot_boot() {
   imgboot_leave_way_back "$root"
   imgboot_choose_init "$root"
   imgboot_confirm_root
+  imgboot_tell_degraded
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
   [ -z "$imgboot_image" ] || imgboot_close_disk

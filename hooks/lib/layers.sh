@@ -9,12 +9,20 @@
 imgboot_layers_devices=
 imgboot_layers_since=0
 imgboot_layers_patience=15000
+# Parameters of layers that are not known, between blanks.
+imgboot_passed_over=
+# Programs that were missed, between blanks.
+imgboot_missed=' '
 # What was awaited by name, and did not come in time.
 imgboot_layers_given_up=
 
 # Begins the time that layers have to come.
 # $1: now  $2: seconds that a device is waited for; 0 for ever
 imgboot_await_layers() {
+  if [ -n "${imgboot_opens_layers-}" ] && [ -n "$imgboot_passed_over" ]; then
+    imgboot_fallback "passed over on the kernel command line, since this initramfs does not know it:$imgboot_passed_over"
+    imgboot_passed_over=
+  fi
   imgboot_layers_since=$1
   [ "$2" -eq 0 ] || imgboot_layers_patience=$(($2 * 500))
 }
@@ -29,10 +37,13 @@ imgboot_open_layers() {
     imgboot_probe_devices
     imgboot_list_layers > "$imgboot_run/layers"
   fi
+  # People are asked last.
+  imgboot_open_arrays && return 0
+  imgboot_open_volumes && return 0
   if [ -n "$imgboot_luks" ]; then
     # Another descriptor: what is asked for is read from the console.
     while read -r device uuid <&3; do
-      imgboot_luks_unlock "$device" "$uuid" && return 0
+      [ -n "$device" ] && imgboot_luks_unlock "$device" "$uuid" && return 0
     done 3<< EOF
 $(imgboot_layers_of crypto_LUKS)
 EOF
@@ -80,10 +91,20 @@ imgboot_give_up_layers() {
   imgboot_fallback "of what rd.luks.* or the crypttab names, something did not come within $1 seconds"
 }
 
+# Notes a parameter of a kind that is ours, and that this initramfs does not know: dracut does without it, too.
+# $1: the word
+imgboot_pass_over_parameter() {
+  imgboot_passed_over="$imgboot_passed_over $1"
+}
+
 # Whether the initramfs has a program; says so, once, where it has not.
 # $1: program  $2: what it is needed for
 imgboot_has_program() {
   command -v "$1" > /dev/null && return 0
+  case $imgboot_missed in
+    *" $1 "*) return 1 ;;
+  esac
+  imgboot_missed="$imgboot_missed$1 "
   imgboot_fallback "$2 is not possible: the initramfs has no $1 (install it in the image, and make the initramfs again)"
   return 1
 }

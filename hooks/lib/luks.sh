@@ -44,7 +44,7 @@ imgboot_take_luks_parameter() {
     rd.luks.allow-discards) imgboot_luks_options="${imgboot_luks_options}discard$imgboot_newline" ;;
     rd.luks.allow-discards=?*) imgboot_luks_options="$imgboot_luks_options$2=discard$imgboot_newline" ;;
     rd.luks.timeout=*) imgboot_take_word "$1" "$2" '*[!0-9]*' 'a number of seconds' && imgboot_luks_timeout=$2 ;;
-    *) imgboot_refuse_parameter "$1" 'is no parameter of LUKS that this initramfs knows' ;;
+    *) imgboot_pass_over_parameter "$1" ;;
   esac
 }
 
@@ -239,10 +239,10 @@ imgboot_luks_unlock() {
     imgboot_luks_passed="$imgboot_luks_passed$1 "
     return 1
   fi
-  imgboot_has_program cryptsetup "unlocking $1" || {
+  if ! imgboot_has_program cryptsetup "unlocking $1"; then
     imgboot_luks_passed="$imgboot_luks_passed$1 "
     return 1
-  }
+  fi
   host_load_module dm_crypt
   case $- in
     *x*) traced=1 ;;

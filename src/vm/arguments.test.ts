@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { machineArguments } from './arguments.ts';
+import { driveDeviceOption, machineArguments } from './arguments.ts';
 import type { Machine } from './machine.ts';
 
 const smallest: Machine = { accelerator: 'tcg', memoryBytes: 512 * 2 ** 20, cpus: 1, console: 'captured' };
@@ -84,6 +84,14 @@ describe('machineArguments', () => {
       .filter(([option]) => option === '-device')
       .map(([, value]) => value);
     expect(devices.slice(0, -1)).toEqual(adapter === undefined ? [device] : [adapter, device]);
+  });
+
+  it('a drive that is plugged in later has its adapter, but no device', () => {
+    const drives = [{ path: '/d', format: 'raw', access: 'write', bus: 'scsi', isUnplugged: true }] as const;
+    const args = machineArguments({ ...smallest, drives });
+    expect(args).toContain('virtio-scsi-pci,id=scsi');
+    expect(args.filter((arg) => arg.startsWith('scsi-hd'))).toEqual([]);
+    expect(driveDeviceOption(drives[0], 0)).toBe('scsi-hd,bus=scsi.0,drive=drive0');
   });
 
   it('several drives on one bus share its adapter', () => {

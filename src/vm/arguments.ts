@@ -78,18 +78,21 @@ function driveDevice(bus: DriveBus, index: number): string {
 }
 
 function driveArguments(drive: Drive, index: number): string[] {
-  const id = `drive${index}`;
   const access = { write: '', snapshot: ',snapshot=on', 'read-only': ',readonly=on' }[drive.access];
-  const bus = drive.bus ?? 'virtio';
-  // An NVMe disk without a serial number is refused.
-  const name = drive.serial ?? (bus === 'nvme' ? id : undefined);
-  const serial = name === undefined ? '' : `,serial=${optionValue(name)}`;
   return [
     '-drive',
-    `if=none,id=${id},format=${drive.format},discard=unmap,file=${optionValue(drive.path)}${access}`,
-    '-device',
-    `${driveDevice(bus, index)},drive=${id}${serial}`,
+    `if=none,id=drive${index},format=${drive.format},discard=unmap,file=${optionValue(drive.path)}${access}`,
+    ...(drive.isUnplugged === true ? [] : ['-device', driveDeviceOption(drive, index)]),
   ];
+}
+
+/** The value of -device, or of the monitor's device_add, for a drive of the machine. */
+export function driveDeviceOption(drive: Drive, index: number): string {
+  const bus = drive.bus ?? 'virtio';
+  // An NVMe disk without a serial number is refused.
+  const name = drive.serial ?? (bus === 'nvme' ? `drive${index}` : undefined);
+  const serial = name === undefined ? '' : `,serial=${optionValue(name)}`;
+  return `${driveDevice(bus, index)},drive=drive${index}${serial}`;
 }
 
 function networkArguments({ network }: Machine): string[] {

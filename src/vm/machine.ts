@@ -16,6 +16,8 @@ export interface Drive {
   access: 'write' | 'snapshot' | 'read-only';
   /** `virtio` by default; `scsi` is virtio's adapter, `lsi` an emulated one. */
   bus?: DriveBus | undefined;
+  /** Not there when the machine starts: `plugDrive` puts it in, on the buses scsi and usb. */
+  isUnplugged?: true | undefined;
   /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-SERIAL); at most 20 characters. */
   serial?: string | undefined;
 }

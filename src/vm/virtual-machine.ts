@@ -4,9 +4,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure } from '../system/exec.ts';
 import { startProcess, type ExitResult, type RunningProcess } from '../system/process.ts';
-import { machineArguments } from './arguments.ts';
+import { driveDeviceOption, machineArguments } from './arguments.ts';
 import { Console, type ExpectOptions } from './console.ts';
-import type { Machine } from './machine.ts';
+import type { Drive, Machine } from './machine.ts';
 
 const QEMU = 'qemu-system-x86_64';
 
@@ -33,6 +33,7 @@ export async function startMachine(
 export class VirtualMachine {
   readonly console = new Console();
   readonly #process: RunningProcess;
+  readonly #drives: readonly Drive[];
   readonly #log: WriteStream | undefined;
   #endedByUs = false;
 
@@ -52,15 +53,17 @@ export class VirtualMachine {
         deathSignal: attached ? 'TERM' : 'KILL',
       },
     );
-    return new VirtualMachine(process, attached ? undefined : machine.consoleLog, options);
+    const consoleLog = attached ? undefined : machine.consoleLog;
+    return new VirtualMachine(process, { consoleLog, drives: machine.drives ?? [] }, options);
   }
 
   private constructor(
     process: RunningProcess,
-    consoleLog: string | undefined,
+    { consoleLog, drives }: { consoleLog: string | undefined; drives: readonly Drive[] },
     { echo, signal }: StartMachineOptions,
   ) {
     this.#process = process;
+    this.#drives = drives;
     this.#log = consoleLog === undefined ? undefined : createWriteStream(consoleLog);
     process.stdout?.on('data', (bytes: Buffer) => {
       this.#log?.write(bytes);
@@ -98,6 +101,13 @@ export class VirtualMachine {
   /** Presses the power button: a guest that listens shuts down, see `waitForExit`. */
   pressPowerButton(): void {
     this.#process.stdin?.write('\x01csystem_powerdown\n\x01c');
+  }
+
+  /** Plugs in a drive that was left out when the machine started. */
+  plugDrive(index: number): void {
+    const drive = this.#drives[index];
+    if (drive === undefined) throw new RangeError(`the machine has no drive ${index}`);
+    this.#process.stdin?.write(`\x01cdevice_add ${driveDeviceOption(drive, index)}\n\x01c`);
   }
 
   /** Has QEMU write what the screen shows, as a PPM image; the file is there a moment later. */

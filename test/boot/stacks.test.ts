@@ -1,12 +1,28 @@
-import { describe, expect, it, type TestContext } from 'vitest';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { Machine } from '../../src/vm/machine.ts';
 import type { VirtualMachine } from '../../src/vm/virtual-machine.ts';
 import { bootMachine } from '../support/boot-machine.ts';
-import { luksUuid, passphrase, stackDisks, universalHooks, type StackDisk } from '../support/stack-disks.ts';
+import {
+  luksUuid,
+  passphrase,
+  stackDisks,
+  universalHooks,
+  writeInitrd,
+  type StackDisk,
+} from '../support/stack-disks.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const BOOT_MS = 150_000;
 
 describe('a root on', () => {
+  let work: TemporaryDirectory;
+  beforeAll(async () => {
+    work = await TemporaryDirectory.create();
+    await stackDisks();
+  });
+  afterAll(async () => work[Symbol.asyncDispose]());
+
   async function boot(
     context: TestContext,
     commandLine: string,
@@ -41,5 +57,56 @@ describe('a root on', () => {
     expect(await rootOf(machine)).toBe('ROOT /dev/mapper/cave ext2 ro.');
     expect(machine.console.text).not.toContain(passphrase);
     expect(machine.console.text).not.toContain('mellon');
+  });
+
+  it('LUKS is unlocked by a key file, of the initramfs or of another disk', async (context) => {
+    const hooks = await universalHooks();
+    const initrd = path.join(work.path, 'with-key.img');
+    await writeInitrd(initrd, hooks.initrd, { 'etc/keys/root.key': 'a key file\n' });
+    const inside = await boot(
+      context,
+      `root=/dev/mapper/luks-${luksUuid} rd.luks.uuid=${luksUuid} rd.luks.key=/etc/keys/root.key`,
+      ['luks'],
+      { initrd },
+    );
+    expect(await rootOf(inside)).toBe(`ROOT /dev/mapper/luks-${luksUuid} ext2 ro.`);
+    const beside = await boot(
+      context,
+      `root=LABEL=in-luks rd.luks.uuid=luks-${luksUuid.slice(0, 8)} rd.luks.key=/root.key:LABEL=plain rw`,
+      ['luks', 'plain'],
+    );
+    expect(await rootOf(beside)).toBe(`ROOT /dev/mapper/luks-${luksUuid} ext2 rw.`);
+  });
+
+  it('LVM in LUKS is found behind both', async (context) => {
+    await using machine = await boot(context, 'root=/dev/vg/root', ['luks-lvm']);
+    await machine.expect('Passphrase for /dev/vda', { timeoutMs: BOOT_MS, unless: failed });
+    machine.send(`${passphrase}\n`);
+    expect(await rootOf(machine)).toMatch(/^ROOT \/dev\/(mapper\/vg-root|vg\/root) ext2 ro\.$/);
+  });
+
+  it('a RAID1 that lacks a disk is mounted after a wait, and that is said', async (context) => {
+    await using machine = await boot(context, 'root=LABEL=in-md rd.timeout=8', ['md2']);
+    await machine.expect(/imgboot: the array \/dev\/md\w+ lacks 1 of its disks and runs without .*/, {
+      timeoutMs: BOOT_MS,
+      unless: failed,
+    });
+    expect(await rootOf(machine)).toMatch(/^ROOT \/dev\/md\w+ ext2 ro\.$/);
+  });
+
+  it('a btrfs of two disks waits for the one that comes late', async (context) => {
+    const files = await stackDisks();
+    await using machine = await boot(context, 'root=LABEL=pair rd.break=pre-mount', [], {
+      drives: [
+        { path: files.btrfs1, format: 'raw', access: 'snapshot', bus: 'scsi' },
+        { path: files.btrfs2, format: 'raw', access: 'snapshot', bus: 'scsi', isUnplugged: true },
+      ],
+    });
+    await machine.expect('imgboot# ', { timeoutMs: BOOT_MS, unless: failed });
+    machine.send('ls /dev/sd*; exit\n');
+    await machine.expect(/^\/dev\/sda$/m, { timeoutMs: 60_000 });
+    machine.plugDrive(1);
+    expect(await rootOf(machine)).toMatch(/^ROOT \/dev\/sd[ab] btrfs ro\.$/);
+    expect(machine.console.text).not.toContain('/dev/sdb\n');
   });
 });

@@ -9,9 +9,10 @@ import { splitPath } from '../layer/path.ts';
 import type { TarEntry, TarHandler } from '../layer/tar-entry.ts';
 import { TarReader } from '../layer/tar-reader.ts';
 import { commandFailure } from '../system/exec.ts';
+import { asFileOwner } from '../system/idmapped-mount.ts';
 import { readXattrs } from '../system/libc.ts';
 import { startProcess } from '../system/process.ts';
-import { openContainer, type ContainerView } from './copy-root.ts';
+import { openContainer, ownerOutside, type ContainerView } from './copy-root.ts';
 
 /** A copy into a container, as plain data. */
 export interface CopyInJob {
@@ -53,6 +54,7 @@ export async function runJob(job: CopyInJob): Promise<void> {
 async function unpack(stream: Readable, root: string, job: CopyInJob): Promise<void> {
   // What is loaded at first use is loaded from outside.
   readXattrs(root);
+  asFileOwner({ uid: 0, gid: 0 }, () => {});
   const compressed = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const first = await compressed.next();
   const start = first.done === true ? Buffer.alloc(0) : first.value;
@@ -68,13 +70,22 @@ async function unpack(stream: Readable, root: string, job: CopyInJob): Promise<v
   using _inside = enterRoot(root);
   const applier = new LayerApplier({ plainNames: true });
   const reader = new TarReader(new Placed(applier, placeOf(job), job));
-  const decompressor = createDecompressor(compression, (bytes) => reader.write(bytes));
+  const as = makerOf(job);
+  const decompressor = createDecompressor(compression, (bytes) =>
+    as === undefined ? reader.write(bytes) : asFileOwner(as, () => reader.write(bytes)),
+  );
   await decompressor.write(start);
   for (let next = await compressed.next(); next.done !== true; next = await compressed.next())
     await decompressor.write(next.value);
   await decompressor.end();
   reader.finish();
   applier.finish();
+}
+
+/** Who makes files where root is nobody; this process as it is where undefined. */
+function makerOf({ view }: CopyInJob): { uid: number; gid: number } | undefined {
+  if (!('pid' in view) || view.owners === undefined) return undefined;
+  return { uid: ownerOutside(0, view.owners.uids), gid: ownerOutside(0, view.owners.gids) };
 }
 
 /** Where the source goes: a directory that gets what is in it, or a name for a file. Inside the root. */
@@ -144,7 +155,7 @@ class Placed implements TarHandler {
   }
 
   entry(entry: TarEntry): void {
-    const { source, archive } = this.#job;
+    const { source, archive, view } = this.#job;
     const path = this.#at(entry.path);
     // What is a directory already stays as it is, also behind a link.
     const stays = entry.type === 'directory' && isDirectory(path);
@@ -157,12 +168,17 @@ class Placed implements TarHandler {
       throw new ImgbootError('IMGBOOT_NOT_A_DIRECTORY', `${path} is a directory of the container`, {
         hint: 'a file is not copied over a directory',
       });
+    // A tar says whose everything is; a file of the host's is not the same user's in the container.
+    const isRoots = source !== undefined && !archive;
+    const [uid, gid] = isRoots ? [0, 0] : [entry.uid, entry.gid];
+    const owners = 'pid' in view ? view.owners : undefined;
     this.#applier.entry({
       ...entry,
       path,
       linkTarget: entry.type === 'hardlink' ? this.#at(entry.linkTarget) : entry.linkTarget,
-      // A tar says whose everything is; a file of the host's is not the same user's in the container.
-      ...(source === undefined || archive ? {} : { uid: 0, gid: 0, mode: entry.mode & ~S_ISUID_ISGID }),
+      uid: owners === undefined ? uid : ownerOutside(uid, owners.uids),
+      gid: owners === undefined ? gid : ownerOutside(gid, owners.gids),
+      mode: isRoots ? entry.mode & ~S_ISUID_ISGID : entry.mode,
     });
   }
 

@@ -1,13 +1,20 @@
 import { existsSync } from 'node:fs';
+import { ImgbootError } from '../errors.ts';
 import { Store } from '../store/store.ts';
 import { MS_BIND, MS_REC, mount } from '../system/libc.ts';
 import { findContainer } from './record.ts';
 import { containerMounts, containerPlaces } from './rootfs-mounts.ts';
+import type { IdMapping } from './user-namespace.ts';
 import { openRootfs } from './writable-layer.ts';
 
 /** A container's files, as plain data: of one that runs as its first process sees them, else as the next start will. */
 export type ContainerView = { store: string; id: string } & (
-  { pid: number } | { volumes: Record<string, string> }
+  | {
+      pid: number;
+      /** Whom its files are shown to belong to; as they are on the disk where undefined. */
+      owners: { uids: IdMapping[]; gids: IdMapping[] } | undefined;
+    }
+  | { volumes: Record<string, string> }
 );
 
 /**
@@ -30,4 +37,17 @@ export function openContainer(view: ContainerView): string {
       mount({ source, target: `${rootfs}${destination}`, flags: MS_BIND | MS_REC });
   }
   return rootfs;
+}
+
+/** Who somebody of the container is on this host. @throws IMGBOOT_CANNOT_MAP for whom it does not have */
+export function ownerOutside(id: number, mappings: readonly IdMapping[]): number {
+  const range = mappings.find(({ containerID, size }) => id >= containerID && id < containerID + size);
+  if (range !== undefined) return range.hostID + id - range.containerID;
+  throw new ImgbootError(
+    'IMGBOOT_CANNOT_MAP',
+    `the container's user namespace has nobody with the number ${id}`,
+    {
+      hint: 'leave --archive away: the files are its root’s then',
+    },
+  );
 }

@@ -36,6 +36,12 @@ export async function copyFromContainer(
 ): Promise<void> {
   const { path, destination, archive, follow } = request;
   await withView(store, container, request, async (view) => {
+    if ((archive || destination === '-') && 'pid' in view && view.owners !== undefined)
+      throw new ImgbootError(
+        'IMGBOOT_CANNOT_MAP',
+        `the files of ${container.record.name}, which has a user namespace and runs, have other owners here`,
+        { hint: 'stop it first, or copy to a path without --archive' },
+      );
     const job: CopyOutJob = {
       view,
       path,
@@ -80,7 +86,11 @@ async function withView(
 ): Promise<void> {
   const { record, paths } = container;
   const common = { store: store.paths.root, id: record.id };
-  if (isRunning(paths)) return await use({ ...common, pid: readStart(paths)!.process.pid });
+  if (isRunning(paths)) {
+    const { userNamespace } = record.security;
+    const owners = userNamespace.kind === 'mapped' ? userNamespace : undefined;
+    return await use({ ...common, pid: readStart(paths)!.process.pid, owners });
+  }
   using _lock = await FileLock.acquire(paths.lock, 'exclusive', { signal: options.signal });
   const volumes = await prepareVolumes(store, container, options);
   await use({ ...common, volumes });

@@ -297,6 +297,27 @@ describe.each(drivers)('commit, diff and cp, with the $driver driver,', (driver)
     });
   });
 
+  it('a container with a user namespace is copied to and committed with its own owners', async () => {
+    const args = ['-d', '--name', 'mapped', '--network', 'none', '--userns', 'auto', BASE, 'sleep', '600'];
+    await host.store.cliOk('run', args);
+    const file = path.join(host.filesystem.directory('mapped'), 'file');
+    writeFileSync(file, 'mapped\n');
+    expect(await cli('cp', [file, 'mapped:/home/app/file'])).toBe('');
+    expect(await cli('exec', ['mapped', 'chown', '1000', '/home/app/file'])).toBe('');
+    expect(await cli('exec', ['mapped', 'stat', '-c', '%u:%g', '/home/app/file'])).toBe('1000:0');
+    expect(await cli('cp', ['mapped:/home/app/file', `${file}.back`])).toBe('');
+    expect(readFileSync(`${file}.back`, 'utf8')).toBe('mapped\n');
+    expect(await cli('cp', ['mapped:/home', '-'])).toMatch(/have other owners here/);
+    expect((await cli('diff', ['mapped'])).split('\n')).toEqual([
+      'C /home',
+      'C /home/app',
+      'A /home/app/file',
+    ]);
+    await cli('commit', ['mapped', 'mapped:1']);
+    expect(await host.runOk(['mapped:1', 'stat', '-c', '%u:%g', '/home/app/file'])).toBe('1000:0');
+    await cli('rm', ['--force', 'mapped']);
+  });
+
   it('export has what the container has changed', async () => {
     const tar = path.join(host.filesystem.directory('export'), 'all.tar');
     await host.store.cliOk('export', ['--output', tar, 'all']);

@@ -2,6 +2,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Compression } from '../../src/initramfs/compression.ts';
 import { makeInitramfs } from '../../src/initramfs/make-initramfs.ts';
 import { readInitramfs } from '../../src/initramfs/read-initramfs.ts';
 import { bootMachine } from '../support/boot-machine.ts';
@@ -44,7 +45,9 @@ describe('an initramfs in a machine', () => {
   it.for([
     { suite: 'bookworm', set: 'virtio', format: 'zstd', tar: bookwormTar },
     { suite: 'bookworm', set: 'universal', format: 'gzip', tar: bookwormTar },
+    { suite: 'bookworm', set: 'qemu', format: 'xz', tar: bookwormTar },
     { suite: 'trixie', set: 'virtio', format: 'none', tar: trixieTar },
+    { suite: 'trixie', set: 'virtio', format: 'lz4', tar: trixieTar },
     { suite: 'trixie', set: 'universal', format: 'zstd', tar: trixieTar },
   ] as const)(
     'of $suite, $set and $format, is unpacked by the kernel as GNU cpio unpacks it, and its modules load',
@@ -56,7 +59,8 @@ describe('an initramfs in a machine', () => {
       const report = await makeInitramfs({
         root,
         modules: { sets: [set], names: [] },
-        compression: { format },
+        // In parts, as every archive of this size.
+        compression: format === 'none' ? { format } : { format, level: 1 },
         output,
         hooksDir: path.join(work.path, 'hooks'),
       });
@@ -85,9 +89,9 @@ describe('an initramfs in a machine', () => {
 });
 
 /** The sum of all files' contents, as GNU cpio unpacks them. */
-async function contentSum(image: string, format: 'zstd' | 'gzip' | 'none'): Promise<string> {
+async function contentSum(image: string, format: Compression['format']): Promise<string> {
   await using tree = await TemporaryDirectory.create();
-  const unpacker = { zstd: 'zstd -dc', gzip: 'gzip -dcf', none: 'cat' }[format];
+  const unpacker = { zstd: 'zstd -dc', gzip: 'gzip -dcf', xz: 'xz -dc', lz4: 'lz4 -dc', none: 'cat' }[format];
   const script = `${unpacker} "$1" | cpio -i -d --quiet &&
     find . -xdev -type f | LC_ALL=C sort | xargs cat | sha256sum`;
   const { stdout } = await execa('sh', ['-c', script, 'sh', image], { cwd: tree.path });

@@ -51,10 +51,11 @@ imgboot_add_files() {
   local target="$1/usr/lib/imgboot" busybox applet name applets
   busybox=$(imgboot_find_busybox) || return 1
   mkdir -p "$target/bin" || return 1
-  cp "$imgboot_share/lib/"*.sh "$imgboot_share/others/asked.sh" "$target/" || return 1
-  chmod 644 "$target"/*.sh
-  install -m 755 "$imgboot_share/lib/clean" "$imgboot_share/lib/shutdown" "$imgboot_share/others/boot" "$target/" || return 1
-  install -m 755 "$busybox" "$target/bin/busybox" || return 1
+  cp "$imgboot_share/lib/"*.sh "$imgboot_share/others/asked.sh" "$imgboot_share/others/boot" "$target/" || return 1
+  chmod 644 "$target"/*.sh "$target/boot"
+  # dracut's modules have a function of that name.
+  command install -m 755 "$imgboot_share/lib/clean" "$imgboot_share/lib/shutdown" "$target/" || return 1
+  command install -m 755 "$busybox" "$target/bin/busybox" || return 1
   applets=" $("$busybox" --list | tr '\n' ' ') "
   while read -r applet; do
     name=${applet##*/}
@@ -66,6 +67,15 @@ imgboot_add_files() {
       *" $name "*) ln -sf busybox "$target/bin/$name" ;;
     esac
   done < "$imgboot_share/contents/applets"
+}
+
+# Puts the units into an image whose init is systemd.
+# $1: the directory that becomes the image  $2: the shell that it has
+imgboot_add_units() {
+  local generator="$1/usr/lib/systemd/system-generators/imgboot-generator"
+  command install -D -m 644 "$imgboot_share/others/imgboot.service" "$1/usr/lib/systemd/system/imgboot.service" || return 1
+  mkdir -p "${generator%/*}" || return 1
+  { printf '#!%s\n' "$2" && cat "$imgboot_share/others/imgboot-generator"; } > "$generator" && chmod 755 "$generator"
 }
 
 # A program that the image has twice is there once, under two names.

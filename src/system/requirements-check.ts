@@ -42,12 +42,23 @@ async function checkPrograms(names: readonly string[]): Promise<CheckResult> {
   return { present: false, detail: notes.length === 1 ? 'not installed' : notes.join('; ') };
 }
 
-/** The path of a program: on PATH, or where an administrator's programs are that a user's PATH leaves out. */
+/** Where programs are that a user's PATH leaves out: an administrator's, and those that only programs start. */
+const furtherDirectories = [
+  '/usr/sbin',
+  '/sbin',
+  '/usr/lib/podman',
+  '/usr/libexec/podman',
+  '/usr/lib/cni',
+  '/usr/libexec/cni',
+  '/opt/cni/bin',
+];
+
+/** The path of a program: on PATH, or where programs are that a user's PATH leaves out. */
 export async function findProgram(
   name: string,
   searchPath = process.env['PATH'],
 ): Promise<string | undefined> {
-  for (const directory of [...(searchPath ?? '').split(':').filter(Boolean), '/usr/sbin', '/sbin']) {
+  for (const directory of [...(searchPath ?? '').split(':').filter(Boolean), ...furtherDirectories]) {
     const candidate = path.join(directory, name);
     if (await isExecutable(candidate)) return candidate;
   }

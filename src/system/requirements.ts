@@ -127,6 +127,26 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       program(['crun', 'runc'], 'run containers', { apt: 'runc', pacman: 'crun', dnf: 'crun' }),
       { ...program('conmon', 'keep detached containers', 'conmon'), optional: true },
       { ...program('netavark', 'give containers networks', 'netavark'), optional: true },
+      {
+        ...program('aardvark-dns', 'let containers find each other by name', 'aardvark-dns'),
+        optional: true,
+      },
+      {
+        ...program('iptables', 'give containers networks', {
+          apt: 'iptables',
+          pacman: 'iptables',
+          dnf: 'iptables-nft',
+        }),
+        optional: true,
+      },
+      {
+        ...program('ip', 'give containers networks', {
+          apt: 'iproute2',
+          pacman: 'iproute2',
+          dnf: 'iproute',
+        }),
+        optional: true,
+      },
     ],
   },
   build: {
@@ -149,6 +169,23 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       }),
       program('buildah', 'compare built images with', 'buildah'),
       program('podman', 'run built images with', 'podman'),
+      program('netavark', 'test networks of containers', 'netavark'),
+      program('aardvark-dns', 'test networks of containers', 'aardvark-dns'),
+      program('host-local', 'test networks of containers by the CNI plugins', {
+        apt: 'containernetworking-plugins',
+        pacman: 'cni-plugins',
+        dnf: 'containernetworking-plugins',
+      }),
+      program('iptables', 'test networks of containers', {
+        apt: 'iptables',
+        pacman: 'iptables',
+        dnf: 'iptables-nft',
+      }),
+      program('ip', 'test networks of containers', {
+        apt: 'iproute2',
+        pacman: 'iproute2',
+        dnf: 'iproute',
+      }),
       program('docker-registry', 'push images to', { apt: 'docker-registry' }),
       program('umoci', 'compare unpacked images with', { apt: 'umoci' }),
       program('bsdtar', 'compare unpacked layers with', {

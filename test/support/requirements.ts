@@ -1,5 +1,4 @@
-import { access, constants } from 'node:fs/promises';
-import path from 'node:path';
+import { findProgram } from '../../src/system/requirements-check.ts';
 
 /** Set for the workers where tests cannot run here; holds what is missing. */
 export const missingVariable = 'IMGBOOT_TEST_MISSING';
@@ -12,22 +11,11 @@ export async function requireForTests(programs: readonly string[]): Promise<void
   const missing: string[] = [];
   if (process.getuid?.() !== 0) missing.push('root');
   for (const program of programs) {
-    if (!(await isOnPath(program))) missing.push(program);
+    if ((await findProgram(program)) === undefined) missing.push(program);
   }
   if (missing.length === 0) return;
   const words = `these tests need ${missing.join(', ')}; "bin/imgboot doctor develop --install" installs what can be`;
   if (process.env['CI'] === 'true') throw new Error(words);
   process.stderr.write(`\n*** SKIPPED: ${words}\n\n`);
   process.env[missingVariable] = missing.join(', ');
-}
-
-async function isOnPath(program: string): Promise<boolean> {
-  for (const directory of [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin']) {
-    const found = await access(path.join(directory, program), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return true;
-  }
-  return false;
 }

@@ -24,6 +24,12 @@ export default async function setup(): Promise<void> {
     'zstd',
     'time',
     'btrfs',
+    'conmon',
+    'netavark',
+    'aardvark-dns',
+    'host-local',
+    'iptables',
+    'ip',
   ]);
   // The processes that the tests start compile every module once, not each time.
   process.env['NODE_COMPILE_CACHE'] ??= path.join(cacheDirectory, 'node');

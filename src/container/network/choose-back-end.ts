@@ -6,13 +6,7 @@ import type { NetworkBackEnd } from './back-end.ts';
 import { CniBackEnd, cniPlugins } from './cni.ts';
 import { NetavarkBackEnd } from './netavark.ts';
 
-/** Where distributions put programs that are not for users. */
-const helperDirectories = [
-  '/usr/lib/podman',
-  '/usr/libexec/podman',
-  '/usr/local/lib/podman',
-  '/usr/local/libexec/podman',
-];
+/** Where distributions put the CNI plugins. */
 const pluginDirectories = ['/usr/lib/cni', '/usr/libexec/cni', '/opt/cni/bin'];
 
 /**
@@ -26,7 +20,7 @@ export async function chooseBackEnd(asked = process.env['IMGBOOT_NETWORK_BACKEND
       hint: 'it is netavark or cni',
     });
   const wish = asked === '' ? undefined : asked;
-  const netavark = await findHelper('netavark');
+  const netavark = await findProgram('netavark');
   const plugins = pluginDirectories.find((directory) =>
     cniPlugins.every((plugin) => existsSync(join(directory, plugin))),
   );
@@ -34,7 +28,7 @@ export async function chooseBackEnd(asked = process.env['IMGBOOT_NETWORK_BACKEND
   if (iptables !== undefined && netavark !== undefined && wish !== 'cni') {
     return new NetavarkBackEnd({
       program: netavark,
-      nameServer: await findHelper('aardvark-dns'),
+      nameServer: await findProgram('aardvark-dns'),
       reason: `${netavark} is installed`,
     });
   }
@@ -54,9 +48,4 @@ export async function chooseBackEnd(asked = process.env['IMGBOOT_NETWORK_BACKEND
     `containers cannot have networks here: not installed: ${missing.join('; ')}`,
     { hint: 'imgboot doctor run --install; or run it with --network none or --network host' },
   );
-}
-
-async function findHelper(name: string): Promise<string | undefined> {
-  const path = helperDirectories.map((directory) => join(directory, name)).find((path) => existsSync(path));
-  return path ?? (await findProgram(name));
 }

@@ -19,7 +19,12 @@ if (process.argv.length === 3 && process.argv[2] === '--version') {
 // oclif looks for --help in all of the arguments, and in those of a guest's command, too: these are set apart before.
 async function ownArguments(argv) {
   const [verb, ...words] = argv;
-  if (verb !== 'run' && verb !== 'exec' && verb !== 'create') return argv;
+  if (verb !== 'run' && verb !== 'exec') return argv;
+  // What starts the container takes as long to be ready as all that comes before: they get ready together.
+  if (verb === 'run' && words.length > 0 && process.getuid() === 0) {
+    const { prepareStart } = await import('../dist/container/prepare-start.js');
+    prepareStart();
+  }
   const { guardGuestArguments } = await import('../dist/cli/guest-arguments.js');
   const { default: command } = await import(`../dist/commands/${verb}.js`);
   return [verb, ...guardGuestArguments(words, command.flags)];

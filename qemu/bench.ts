@@ -7,12 +7,13 @@ import { measureMemory } from './bench/memory.ts';
 import { describeMachine } from './bench/machine.ts';
 import { makePeersRoot } from './bench/peers-root.ts';
 import { asMarkdown, asText, type Comparison } from './bench/report.ts';
+import { measureRun } from './bench/run.ts';
 import { measureStart } from './bench/start.ts';
 import { measureUnpack } from './bench/unpack.ts';
 
 // `npm run bench`: ratios against peers, all in one run on one machine, because only such ratios mean anything.
 
-const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'memory'] as const;
+const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'run', 'memory'] as const;
 type Part = (typeof parts)[number];
 
 const asked = process.argv.slice(2);
@@ -33,6 +34,7 @@ if (wanted('initramfs') || wanted('boot')) {
 }
 if (wanted('unpack')) comparisons.push(...(await measureUnpack()));
 if (wanted('build')) comparisons.push(...(await measureBuild()));
+if (wanted('run')) comparisons.push(...(await measureRun()));
 if (wanted('memory')) comparisons.push(...(await measureMemory()));
 
 process.stdout.write(asText(comparisons));

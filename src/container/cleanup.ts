@@ -9,9 +9,8 @@ import type { OperationOptions } from '../system/progress.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { isMonitorThere } from './conmon.ts';
 import { removeCgroups, removeSharedCgroups } from './container-cgroup.ts';
-import { detachNetworks } from './network/detach.ts';
 import { ContainerPaths } from './paths.ts';
-import { listContainers, readContainer, type Container } from './record.ts';
+import { hasNetworks, listContainers, readContainer, type Container } from './record.ts';
 import { isRunning } from './state.ts';
 import { removeAnonymousVolumes } from './volume.ts';
 import { removeWritableLayer } from './writable-layer.ts';
@@ -51,7 +50,11 @@ export async function lockCgroups(): Promise<FileLock> {
  */
 export async function cleanUp(store: Store, { record, paths }: Container): Promise<void> {
   await removeCgroups(record.id);
-  await detachNetworks({ paths: store.paths, containerId: record.id });
+  if (hasNetworks(record)) {
+    // Not loaded where there are none: that takes as long as all else here.
+    const { detachNetworks } = await import('./network/detach.ts');
+    await detachNetworks({ paths: store.paths, containerId: record.id });
+  }
   removeTree(paths.run);
 }
 

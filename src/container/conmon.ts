@@ -30,9 +30,10 @@ export function runtimeArguments(paths: ContainerPaths): string[] {
  * which cleans up itself; where that was killed, or there was none, a command of ours does it.
  * $1: the container's directory  $2: node  $3: imgboot  $4: the store  $5: the ID
  */
-const exitScript = `umount -l "$1/rootfs" ${MAPPED_ROOTFS} 2> /dev/null
-flock "$1/attended" true
-[ ! -d "$1/run" ] || exec "$2" "$3" container-cleanup --store "$4" "$5"`;
+const exitScript = `flock "$1/attended" true 2> /dev/null
+[ -d "$1/run" ] || exit 0
+umount -l "$1/rootfs" ${MAPPED_ROOTFS} 2> /dev/null
+exec "$2" "$3" container-cleanup --store "$4" "$5"`;
 
 export interface MonitorRequest {
   program: string;

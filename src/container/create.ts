@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
-import { replaceFile } from '../system/durable.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
@@ -15,7 +14,7 @@ import { grantedCapabilities } from './capabilities.ts';
 import type { Limits } from './limits.ts';
 import { generateName } from './names.ts';
 import { ContainerPaths } from './paths.ts';
-import { listContainers, type Container, type ContainerRecord } from './record.ts';
+import { listContainers, publish, type Container, type ContainerRecord } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { parseUserNamespace } from './user-namespace.ts';
 import type { TopLayerJob } from './top-layer.job.ts';
@@ -189,7 +188,7 @@ async function fillContainer(
 
 /** Replaces a container's record. The caller holds the lock on names. */
 export function writeRecord(paths: ContainerPaths, record: ContainerRecord): void {
-  replaceFile(paths.record, `${JSON.stringify(record, null, 1)}\n`);
+  publish(paths.record, `${JSON.stringify(record, null, 1)}\n`, record);
 }
 
 /** @throws IMGBOOT_NAME_TAKEN */

@@ -1,7 +1,7 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoOf } from '../errors.ts';
 import type { AttachedNetworks } from './network/types.ts';
-import type { Container } from './record.ts';
+import { hasNetworks, type Container } from './record.ts';
 import { mappedRoot } from './writable-layer.ts';
 
 /** Addresses that name the host itself, and lead nowhere from a network namespace of one's own. */
@@ -33,11 +33,6 @@ export function addNetworks({ record, paths }: Container, attached: AttachedNetw
 
 function put(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o644 });
-}
-
-/** Whether it is to be attached to networks. */
-export function hasNetworks({ network }: Container['record']): boolean {
-  return !network.names.includes('host') && !network.names.includes('none');
 }
 
 function hostsFile(record: Container['record']): string {

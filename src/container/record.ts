@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError, errnoOf } from '../errors.ts';
 import type { ChainId, Digest } from '../image/digest.ts';
 import type { DriverName } from '../store/driver.ts';
 import type { LayerName } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
+import { replaceFile } from '../system/durable.ts';
 import type { ContainerMount } from './mount.ts';
 import type { Limits } from './limits.ts';
 import type { PortMapping } from './network/types.ts';
@@ -89,10 +90,32 @@ export interface ContainerNetwork {
   extraHosts: string[];
 }
 
+/** Whether it is to be attached to networks. */
+export function hasNetworks({ network }: ContainerRecord): boolean {
+  return !network.names.includes('host') && !network.names.includes('none');
+}
+
 /** A container of a store. */
 export interface Container {
   record: ContainerRecord;
   paths: ContainerPaths;
+}
+
+/**
+ * Puts a file of a container in its place, at once and whole; and durably, unless the container is not to outlive its
+ * process: then a power cut, which ends that, may take the file along.
+ */
+export function publish(
+  path: string,
+  text: string,
+  { autoRemove }: Pick<ContainerRecord, 'autoRemove'>,
+): void {
+  if (!autoRemove) {
+    replaceFile(path, text);
+    return;
+  }
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }
 
 const ID = /^[0-9a-f]{64}$/;

@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { ImgbootError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
-import { replaceFile } from '../system/durable.ts';
 import { runCommand } from '../system/exec.ts';
-import { jobModule, runIsolated } from '../system/isolate.ts';
+import { runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
@@ -11,10 +10,9 @@ import { removeTree } from '../system/remove-tree.ts';
 import { cleanUp, lockCgroups } from './cleanup.ts';
 import { findMonitor, runtimeArguments } from './conmon.ts';
 import { findInit } from './init.ts';
-import { attachNetworks } from './network/attach.ts';
-import { lockNetworks } from './network/network-state.ts';
-import { addNetworks, hasNetworks, writePrivateFiles } from './private-files.ts';
-import type { Container } from './record.ts';
+import { startIsolation, startJobModule } from './prepare-start.ts';
+import { writePrivateFiles } from './private-files.ts';
+import { hasNetworks, publish, type Container } from './record.ts';
 import { explainRuntimeFailure } from './runtime-failure.ts';
 import { chooseRuntime } from './runtime.ts';
 import type { StartJob } from './start.job.ts';
@@ -62,10 +60,10 @@ export async function startContainer(
       sources: { volumes, init },
       consoleSize: options.consoleSize,
     };
-    const pid = await runIsolated<StartJob, number>(jobModule(import.meta.url, 'start.job'), job, {
+    const pid = await runIsolated<StartJob, number>(startJobModule, job, {
+      ...startIsolation,
       signal: options.signal,
       onLine: options.onWarning,
-      propagation: 'slave',
     });
     const first = identifyProcess(pid);
     if (first === undefined)
@@ -73,7 +71,11 @@ export async function startContainer(
         'IMGBOOT_RUNTIME_FAILED',
         `the container ${record.name} ended before it was started`,
       );
-    if (hasNetworks(record)) await attach(store, container, { pid, ...options });
+    if (hasNetworks(record)) {
+      // Not loaded where there are none: that takes as long as all else here.
+      const { attachContainer } = await import('./attach-container.ts');
+      await attachContainer(store, container, { pid, ...options });
+    }
     await options.onCreated?.(first);
     // From here on it is the program that is to end, not the start.
     const started = await runCommand(runtime.program, [...runtimeArguments(paths), 'start', record.id], {
@@ -82,32 +84,9 @@ export async function startContainer(
     if (started.exitCode !== 0)
       throw explainRuntimeFailure(started.stderr, { runtime, command: record.args[0] ?? '' });
     const start: StartRecord = { process: first, startedAt: new Date().toISOString() };
-    replaceFile(paths.start, JSON.stringify(start));
+    publish(paths.start, JSON.stringify(start), record);
   } catch (error) {
     await cleanUp(store, container);
     throw error;
   }
-}
-
-async function attach(
-  store: Store,
-  container: Container,
-  { pid, ...options }: OperationOptions & { pid: number },
-): Promise<void> {
-  const { record, paths } = container;
-  const { names, ports, aliases, dns } = record.network;
-  const attached = await attachNetworks({
-    paths: store.paths,
-    containerId: record.id,
-    containerName: record.name,
-    pid,
-    networks: names,
-    ports,
-    aliases,
-    dns,
-    hostsFile: paths.hosts,
-    ...options,
-  });
-  using _networks = await lockNetworks(options);
-  addNetworks(container, attached);
 }

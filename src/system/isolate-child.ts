@@ -6,14 +6,17 @@ import { dieWithParent } from './libc.ts';
 
 dieWithParent();
 // Its parent may have ended before the kernel was asked for that.
-const parent = process.argv[2];
+const parent = process.argv[3];
 if (parent !== undefined && process.ppid !== Number(parent)) process.exit(1);
 process.once('disconnect', () => process.exit(1));
-process.once('message', (order: { module: string; job: unknown }) => void work(order));
+// It is there by the time that the order comes; what is wrong with it shows then.
+const loading = import(process.argv[2]!) as Promise<JobModule<unknown, unknown>>;
+loading.catch(() => {});
+process.once('message', (order: { job: unknown }) => void work(order));
 
-async function work(order: { module: string; job: unknown }): Promise<void> {
+async function work(order: { job: unknown }): Promise<void> {
   try {
-    const module = (await import(order.module)) as JobModule<unknown, unknown>;
+    const module = await loading;
     const result = await module.runJob(order.job, {
       progress: (event) => void tell({ kind: 'progress', event }),
       say: (line) => void tell({ kind: 'line', line }),

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ImgbootError, type ErrorCode } from '../errors.ts';
 import type { OperationOptions, Progress, ProgressEvent } from './progress.ts';
@@ -61,30 +61,7 @@ export async function runIsolated<Job, Result>(
   options: IsolationOptions = {},
 ): Promise<Result> {
   options.signal?.throwIfAborted();
-  const runner = fileURLToPath(jobModule(import.meta.url, 'isolate-child'));
-  // The job is the process that setpriv becomes, or its child: the kernel ends either with us.
-  const child = spawn(
-    'setpriv',
-    [
-      '--pdeathsig',
-      'KILL',
-      'unshare',
-      '--mount',
-      ...(options.ownProcesses === true ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
-      '--propagation',
-      options.propagation ?? 'private',
-      '--',
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      runner,
-      // In a PID namespace of its own, the child cannot see who its parent is.
-      ...(options.ownProcesses === true ? [] : [String(process.pid)]),
-    ],
-    {
-      stdio: [options.terminal === true ? 'inherit' : 'ignore', options.stdout ?? 2, 2, 'ipc'],
-      serialization: 'advanced',
-    },
-  );
+  const child = takePrepared(module, options) ?? startChild(module, options);
   const abort = (): void => {
     // A namespace's first process that ends by itself takes all others along before it is gone.
     if (options.ownProcesses === true && child.connected) {
@@ -136,12 +113,79 @@ export async function runIsolated<Job, Result>(
           setTimeout(conclude, LAST_MESSAGE_MS).unref();
         }
       });
-      child.send({ module: module.href, job });
+      child.send({ job });
     });
   } finally {
     options.signal?.removeEventListener('abort', abort);
     await ended(child);
   }
+}
+
+/** A process that waits for its job, and what it was started for. */
+let prepared: { child: ChildProcess; module: string; options: string } | undefined;
+
+/**
+ * Starts the process for a job before anybody knows what the job is, so that it is ready by then: the next
+ * {@link runIsolated} of that module with the same options takes it. Without one, it ends with this process.
+ */
+export function prepareIsolated(module: URL, options: ChildOptions = {}): void {
+  const child = startChild(module, options);
+  // What it was for may never come.
+  child.on('error', () => {});
+  child.unref();
+  child.channel?.unref();
+  prepared = { child, module: module.href, options: JSON.stringify(childOptions(options)) };
+}
+
+function takePrepared(module: URL, options: ChildOptions): ChildProcess | undefined {
+  if (prepared?.module !== module.href || prepared.options !== JSON.stringify(childOptions(options)))
+    return undefined;
+  const { child } = prepared;
+  prepared = undefined;
+  if (child.exitCode !== null || child.signalCode !== null || !child.connected) return undefined;
+  child.removeAllListeners('error');
+  child.ref();
+  child.channel?.ref();
+  return child;
+}
+
+type ChildOptions = Pick<IsolationOptions, 'stdout' | 'ownProcesses' | 'terminal' | 'propagation'>;
+
+function childOptions({ stdout, ownProcesses, terminal, propagation }: ChildOptions): ChildOptions {
+  return {
+    ...(stdout === undefined ? {} : { stdout }),
+    ...(ownProcesses === undefined ? {} : { ownProcesses }),
+    ...(terminal === undefined ? {} : { terminal }),
+    ...(propagation === undefined ? {} : { propagation }),
+  };
+}
+
+function startChild(module: URL, options: ChildOptions): ChildProcess {
+  const runner = fileURLToPath(jobModule(import.meta.url, 'isolate-child'));
+  // The job is the process that setpriv becomes, or its child: the kernel ends either with us.
+  return spawn(
+    'setpriv',
+    [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      '--mount',
+      ...(options.ownProcesses === true ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
+      '--propagation',
+      options.propagation ?? 'private',
+      '--',
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      runner,
+      module.href,
+      // In a PID namespace of its own, the child cannot see who its parent is.
+      ...(options.ownProcesses === true ? [] : [String(process.pid)]),
+    ],
+    {
+      stdio: [options.terminal === true ? 'inherit' : 'ignore', options.stdout ?? 2, 2, 'ipc'],
+      serialization: 'advanced',
+    },
+  );
 }
 
 /** The URL of a module beside the caller's, whether the sources or the built files run. */

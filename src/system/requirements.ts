@@ -125,7 +125,24 @@ export const needs: Record<Capability, CapabilityNeeds> = {
     requirements: [
       kernel('cgroup', 'limit what containers use'),
       program(['crun', 'runc'], 'run containers', { apt: 'runc', pacman: 'crun', dnf: 'crun' }),
-      { ...program('conmon', 'keep detached containers', 'conmon'), optional: true },
+      program('conmon', 'watch containers', 'conmon'),
+      program('flock', 'clean up after containers', 'util-linux'),
+      {
+        ...program(['catatonit', 'tini-static'], 'run containers with --init', {
+          apt: 'catatonit',
+          pacman: 'catatonit',
+          dnf: 'catatonit',
+        }),
+        optional: true,
+      },
+      {
+        ...program('busybox', 'run containers with --top-layer', {
+          apt: 'busybox-static',
+          pacman: 'busybox',
+          dnf: 'busybox',
+        }),
+        optional: true,
+      },
       { ...program('netavark', 'give containers networks', 'netavark'), optional: true },
       {
         ...program('aardvark-dns', 'let containers find each other by name', 'aardvark-dns'),

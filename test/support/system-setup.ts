@@ -9,6 +9,7 @@ export default async function setup(): Promise<void> {
   await requireForTests([
     'mmdebstrap',
     'skopeo',
+    'conmon',
     'umoci',
     'buildah',
     'docker-registry',

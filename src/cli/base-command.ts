@@ -1,9 +1,14 @@
 import { Command, Flags } from '@oclif/core';
+import type { Input, ParserOutput } from '@oclif/core/interfaces';
 import { ImgbootError } from '../errors.ts';
 import { explainNoSpace } from '../system/no-space.ts';
 import type { Progress } from '../system/progress.ts';
 import { exitStatusOf } from './exit-status.ts';
 import { createReporter, type Reporter } from './reporter.ts';
+
+/** As oclif has it. */
+// oxlint-disable-next-line typescript/no-explicit-any
+type Values = Record<string, any>;
 
 /** The `--store` flag of every command that works on a store. */
 export const storeFlag = {
@@ -45,6 +50,19 @@ export abstract class ImgbootCommand extends Command {
   protected requireNames(argv: readonly unknown[]): string[] {
     if (argv.length > 0) return argv as string[];
     throw new ImgbootError('IMGBOOT_USAGE', 'name at least one', { hint: `imgboot ${this.id} --help` });
+  }
+
+  /** A switch that was not given is false, as its type says; oclif leaves it undefined. */
+  protected override async parse<F extends Values, B extends Values, A extends Values>(
+    options?: Input<F, B, A>,
+    argv?: string[],
+  ): Promise<ParserOutput<F, B, A>> {
+    const parsed = await super.parse(options, argv);
+    const flags: Record<string, unknown> = parsed.flags;
+    for (const [name, flag] of Object.entries(options?.flags ?? {})) {
+      if (flag.type === 'boolean') flags[name] ??= false;
+    }
+    return parsed;
   }
 
   override async init(): Promise<void> {

@@ -197,6 +197,7 @@ describe('imgboot network', () => {
   it('create, ls, inspect and rm', async () => {
     expect(await network('create', 'one', '--subnet', '10.77.0.0/24', '--gateway', '10.77.0.9')).toBe('one');
     expect(await network('create', 'two')).toBe('two');
+    expect(JSON.parse(await network('inspect', 'two'))).toMatchObject([{ internal: false, dns: true }]);
     expect(await network('ls', '-q')).toBe('one\ntwo');
     const [one] = JSON.parse(await network('inspect', 'one')) as Record<string, unknown>[];
     expect(one).toMatchObject({ name: 'one', subnet: '10.77.0.0/24', gateway: '10.77.0.9', containers: [] });

@@ -21,11 +21,9 @@ interface LockFile {
 }
 
 /** What koffi builds its binary from; the binary is in a package of its own. */
-const sourcesOfKoffi = new Set([
-  'node_modules/koffi/src',
-  'node_modules/koffi/vendor',
-  'node_modules/koffi/doc',
-]);
+const sourcesOfKoffi = new Set(['node_modules/koffi/vendor', 'node_modules/koffi/doc']);
+/** Beside the scripts that load it. */
+const sourceOfKoffi = /^node_modules\/koffi\/src\/.*\.(c|cc|h|hh|inc|asm|S|txt)$/;
 
 const packageJson = JSON.parse(await readFile('package.json', 'utf8')) as PackageJson;
 const { version } = packageJson;
@@ -89,7 +87,8 @@ async function productionPackages(): Promise<string[]> {
 
 /** Nested packages are left out here, being entries of the lock file themselves. */
 function isNeededToRun(file: string): boolean {
-  return !file.endsWith('/node_modules') && !sourcesOfKoffi.has(file) && !/\.(md|map|d\.[cm]?ts)$/.test(file);
+  if (sourcesOfKoffi.has(file) || sourceOfKoffi.test(file)) return false;
+  return !file.endsWith('/node_modules') && !/\.(md|map|d\.[cm]?ts)$/.test(file);
 }
 
 async function writeTarball(): Promise<string> {

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +11,6 @@ import {
   consoleLayer,
   freshDisk,
   machineOf,
-  packLayer,
   quietConsole,
 } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
@@ -20,7 +18,7 @@ import { expectClean, onDisk } from '../support/disk-check.ts';
 import { bookwormTar, trixieTar } from '../support/fixtures.ts';
 import { GuestShell } from '../support/guest-shell.ts';
 import { loopFilesystem, type LoopFilesystem } from '../support/loop-filesystem.ts';
-import { repository } from '../support/paths.ts';
+import { packageLayer } from '../support/package-layer.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const GIBIBYTE = 2 ** 30;
@@ -130,20 +128,4 @@ async function plainDebian(type: 'ext4' | 'btrfs'): Promise<LoopFilesystem> {
   }
   await disk.unmount();
   return disk;
-}
-
-/** What `npm run package` makes, unpacked below /opt/imgboot. */
-async function packageLayer(work: string): Promise<string> {
-  const output = path.join(work, 'package');
-  await execa(process.execPath, ['qemu/package.ts', output, 'tarball'], {
-    cwd: repository,
-    env: { PATH: `${path.join(repository, 'node_modules/.bin')}:${process.env['PATH']}` },
-  });
-  const tree = path.join(work, 'package-tree');
-  await mkdir(path.join(tree, 'opt/imgboot'), { recursive: true });
-  const { stdout: tarball } = await execa('find', [output, '-name', '*.tar.gz']);
-  await execa('tar', ['-xzf', tarball, '-C', path.join(tree, 'opt/imgboot'), '--strip-components=1']);
-  const layer = path.join(work, 'package-layer.tar');
-  await packLayer(tree, layer);
-  return layer;
 }

@@ -23,6 +23,8 @@ const bootablePackages = [
   'acl',
   'libcap2-bin',
   'busybox-static',
+  'crun',
+  'conmon',
 ];
 
 /** The root file system of a bootable Debian 12 (kernel 6.1), as an uncompressed tar. Made at first use. */

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import pack from 'cpio-stream/lib/pack.js';
 import type { AsideFile } from '../system/aside.ts';
 import type { PlannedEntry } from './archive-plan.ts';
-import { compressionParallelism, USUAL_PART_BYTES, type Compressor } from './compression.ts';
+import { compressionParallelism, type Compressor } from './compression.ts';
 import {
   encodeNewcHeader,
   NEWC_HEADER_BYTES,
@@ -29,7 +29,7 @@ export class ArchiveWriter {
   readonly #signal: AbortSignal | undefined;
   readonly #inTheWorks: { part: PartBuffer; files: WrittenFile[]; compressed: Promise<Uint8Array> }[] = [];
   readonly #spareParts: PartBuffer[] = [];
-  #part = new PartBuffer();
+  #part: PartBuffer;
   readonly #files: WrittenFile[] = [];
   /** Where the files of the part begin, among all. */
   #partFiles = 0;
@@ -40,6 +40,7 @@ export class ArchiveWriter {
   private constructor(settings: ArchiveSettings) {
     this.#out = settings.out;
     this.#compressor = settings.compressor;
+    this.#part = new PartBuffer(settings.compressor.partBytes);
     this.#mtimeSeconds = settings.mtimeSeconds;
     this.#signal = settings.signal;
     // Its own counts a name's length in characters, takes a time of 0 for now, and clamps sizes.
@@ -136,7 +137,7 @@ export class ArchiveWriter {
   async #endPart(): Promise<void> {
     const part = this.#part;
     if (part.length === 0) return;
-    this.#part = this.#spareParts.pop() ?? new PartBuffer();
+    this.#part = this.#spareParts.pop() ?? new PartBuffer(this.#compressor.partBytes);
     this.#archiveBytes += part.length;
     const compressed = this.#compressor.compress(part.bytes);
     // Awaited later, in order: until then a failure must not count as unhandled.
@@ -176,8 +177,12 @@ const trailer: NewcHeader = { name: TRAILER, ino: 0, mode: 0, nlink: 1, mtimeSec
 
 /** Bytes that are collected in one piece of memory. */
 class PartBuffer {
-  #bytes = Buffer.allocUnsafeSlow(USUAL_PART_BYTES + (USUAL_PART_BYTES >> 2));
+  #bytes: Buffer;
   #length = 0;
+
+  constructor(expectedBytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(expectedBytes + (expectedBytes >> 2));
+  }
 
   get length(): number {
     return this.#length;

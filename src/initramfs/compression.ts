@@ -33,7 +33,7 @@ const formatNames = Object.keys(formats) as PackedFormat[];
  * between two members. Big enough to lose little by it, small enough to keep every processor busy. It decides the
  * bytes of the file, so it does not depend on the machine.
  */
-export const USUAL_PART_BYTES = 4 * 1024 * 1024;
+const USUAL_PART_BYTES = 4 * 1024 * 1024;
 /** As far as xz -6 looks back; more would hardly be smaller. For a small archive it is still work for two processors. */
 const LARGE_PART_BYTES = 8 * 1024 * 1024;
 /** From here on zstd's window is larger than a usual part. */

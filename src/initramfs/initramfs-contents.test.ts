@@ -278,6 +278,20 @@ describe('bad input', () => {
     ]);
   });
 
+  it('takes a kernel that knows no modules, and asks for those of one that does', async () => {
+    rmSync(path.join(root, 'usr/lib/modules'), { recursive: true });
+    writeTree(root, {
+      'boot/vmlinuz-6.2': 'kernel',
+      'boot/config-6.2': 'CONFIG_RD_ZSTD=y\nCONFIG_MODULES=y\n',
+    });
+    await expect(make()).rejects.toMatchObject({
+      code: 'IMGBOOT_NO_KERNEL',
+      message: 'the kernel 6.2 has no modules: there is no /lib/modules/6.2',
+    });
+    writeFileSync(path.join(root, 'boot/config-6.2'), 'CONFIG_RD_ZSTD=y\n# CONFIG_MODULES is not set\n');
+    expect(await make()).toMatchObject({ kver: '6.2', kernel: '/boot/vmlinuz-6.2', moduleCount: 0 });
+  });
+
   it('takes a kernel that has everything built in', async () => {
     writeFileSync(path.join(root, modules, 'modules.dep'), '');
     expect((await make()).moduleCount).toBe(0);

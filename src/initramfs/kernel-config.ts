@@ -1,7 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import type { RootedTree } from '../system/rooted.ts';
 import { formatAt, unpackPart } from './compressed-part.ts';
-import type { Kernel } from './kernel.ts';
 
 /** What a kernel was built with. */
 export class KernelConfig {
@@ -15,7 +14,10 @@ export class KernelConfig {
   }
 
   /** From the files that distributions put beside a kernel, else out of its image; undefined where neither has it. */
-  static async read(tree: RootedTree, kernel: Kernel): Promise<KernelConfig | undefined> {
+  static async read(
+    tree: RootedTree,
+    kernel: { version: string; image: string | undefined },
+  ): Promise<KernelConfig | undefined> {
     const fromFile = KernelConfig.readFile(tree, kernel.version);
     if (fromFile !== undefined || kernel.image === undefined) return fromFile;
     const image = tree.readFile(kernel.image);
@@ -30,6 +32,11 @@ export class KernelConfig {
       if (bytes !== undefined) return new KernelConfig(path, bytes.toString('latin1'));
     }
     return undefined;
+  }
+
+  /** Whether an option is known, and off. */
+  lacks(option: string): boolean {
+    return this.#text.includes(`\n# ${option} is not set\n`);
   }
 
   /** Whether an option is built in. */

@@ -1,5 +1,7 @@
 import { ImgbootError } from '../errors.ts';
 import { byBytes, type RootedTree } from '../system/rooted.ts';
+import { KernelConfig } from './kernel-config.ts';
+import { printable } from './member-line.ts';
 
 /** A kernel of a root file system, known by the modules it has there. */
 export interface Kernel {
@@ -12,14 +14,23 @@ export interface Kernel {
 /** What `uname -r` says goes into plain text files, and has no other characters. */
 const VERSION = /^[A-Za-z0-9][A-Za-z0-9._+~-]*$/;
 
-/** The kernels whose modules lie in the tree, in byte order of their versions. */
+/** The kernels whose modules lie in the tree, or that need none, in byte order of their versions. */
 export function findKernels(tree: RootedTree): Kernel[] {
-  return tree
+  const withModules = tree
     .list('/lib/modules')
+    .filter((version) => tree.resolveFile(`/lib/modules/${version}/modules.dep`) !== undefined);
+  const withoutAny = imageVersions(tree).filter((version) => {
+    return KernelConfig.readFile(tree, version)?.lacks('CONFIG_MODULES') === true;
+  });
+  return [...new Set([...withModules, ...withoutAny])]
     .filter((version) => VERSION.test(version))
-    .filter((version) => tree.resolveFile(`/lib/modules/${version}/modules.dep`) !== undefined)
     .sort(byBytes)
     .map((version) => ({ version, image: findImage(tree, version) }));
+}
+
+/** The versions that kernel images are named by. */
+function imageVersions(tree: RootedTree): string[] {
+  return tree.list('/boot').flatMap((name) => /^vmlinu[xz]-(.+)$/.exec(name)?.[1] ?? []);
 }
 
 /**
@@ -56,6 +67,14 @@ function noKernel(tree: RootedTree): ImgbootError {
       'IMGBOOT_NO_KERNEL',
       `/lib/modules/${withoutIndex[0]} has no modules.dep, so its modules cannot be found`,
       { hint: `add to the Dockerfile: RUN depmod -a ${withoutIndex[0]}` },
+    );
+  }
+  const [lonely] = imageVersions(tree);
+  if (lonely !== undefined) {
+    return new ImgbootError(
+      'IMGBOOT_NO_KERNEL',
+      `the kernel ${printable(lonely)} has no modules: there is no /lib/modules/${printable(lonely)}`,
+      { hint: `install them, of the same version: ${installLine(tree)}` },
     );
   }
   return new ImgbootError('IMGBOOT_NO_KERNEL', 'there is no kernel: /lib/modules is missing or empty', {

@@ -240,7 +240,7 @@ describe('makeInitramfs', () => {
   });
 
   it('says what to add to an image without a kernel', async () => {
-    rmSync(path.join(root, 'usr/lib/modules'), { recursive: true });
+    for (const gone of ['usr/lib/modules', 'boot']) rmSync(path.join(root, gone), { recursive: true });
     writeTree(root, { 'etc/os-release': 'ID=fedora\n' });
     await expect(make()).rejects.toMatchObject({
       code: 'IMGBOOT_NO_KERNEL',

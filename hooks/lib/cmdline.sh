@@ -104,6 +104,12 @@ imgboot_take_parameter() {
         *) imgboot_refuse_parameter "$1" 'is none of reboot, poweroff, halt' ;;
       esac
       ;;
+    fsck.mode=* | fsck.repair=* | fastboot | forcefsck | fsckfix | resume=* | resume_offset=* | noresume)
+      imgboot_take_plain_parameter "$1" "$value"
+      ;;
+    rd.watchdog=0) imgboot_watchdog= ;;
+    rd.watchdog=?????*) imgboot_refuse_parameter "$1" 'is longer than 9999 seconds' ;;
+    rd.watchdog=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number of seconds' && imgboot_watchdog=$value ;;
     rd.luks=* | rd.luks.*) imgboot_take_luks_parameter "$1" "$value" ;;
     rd.md=* | rd.md.* | rd.lvm=* | rd.lvm.*) imgboot_take_volume_parameter "$1" "$value" ;;
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
@@ -117,8 +123,8 @@ imgboot_take_parameter() {
       esac
       ;;
     imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
-    rd.overlay=0) ;;
-    rd.overlay | rd.overlay=* | docker_path=*)
+    rd.overlay | rd.overlay=* | rd.overlay.*) imgboot_take_overlay_parameter "$1" "$value" ;;
+    docker_path=*)
       imgboot_refuse_parameter "$1" 'asks for a root that this initramfs cannot make yet'
       ;;
     imgboot.*) imgboot_refuse_parameter "$1" 'is no parameter of this initramfs' ;;
@@ -188,6 +194,9 @@ imgboot_check_parameters() {
   [ -n "$imgboot_root" ] \
     || imgboot_fail 'mounting the root file system' 'there is no root= on the kernel command line' \
       'add one, such as root=UUID=... (blkid names it)'
+  [ -z "$imgboot_image" ] || [ -z "$imgboot_overlay" ] \
+    || imgboot_fail "rd.overlay=$imgboot_overlay on the kernel command line" 'is for roots that are no image' \
+      'say with imgboot.writable= where an image is written to, and take rd.overlay out'
   if [ -z "$imgboot_image" ] && [ -n "$imgboot_top$imgboot_writable" ]; then
     imgboot_fail 'reading the kernel command line' 'it asks for a top or writable layer, but for no image' \
       'add imgboot.image=REFERENCE'

@@ -70,6 +70,7 @@ imgboot_end_machine() {
 
 # A shell on the console, with job control where that can be had.
 imgboot_open_shell() {
+  imgboot_stop_watchdog
   # The keyboard's driver may not have been needed so far.
   host_load_hardware
   PS1='imgboot# ' setsid cttyhack sh

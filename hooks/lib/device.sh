@@ -16,13 +16,14 @@ imgboot_deadline=0
 # Waits until a device answers to the specification, as long as the command line allows; more than one is a failure.
 # A path or UUID that is there already is taken at once. A label is looked for when all hardware has been looked at:
 # people give two disks the same.
-# $1: /dev/..., LABEL=, UUID=, PARTLABEL= or PARTUUID=  $2: the parameter it comes from  $3: its file system's type, if given
+# $1: /dev/..., LABEL=, UUID=, PARTLABEL= or PARTUUID=  $2: the parameter, or file, it comes from  $3: its file system's type, if given
 imgboot_wait_device() {
   local spec limit known=''
   imgboot_canonical_spec "$1" \
     || imgboot_fail "$2=$1" 'this is no device that the initramfs knows to find' \
       'name it by its path in /dev, or by LABEL=, UUID=, PARTLABEL= or PARTUUID='
   spec=$imgboot_reply
+  imgboot_name_asker "$2"
   imgboot_wait_limit
   limit=$imgboot_reply
   imgboot_now
@@ -54,10 +55,19 @@ imgboot_wait_device() {
       fi
       imgboot_describe_devices
       imgboot_fail "waiting for $2=$1" "no such device came within $limit seconds; seen: $imgboot_seen" \
-        "correct $2= in the boot entry, or wait longer with rd.timeout=SECONDS"
+        "correct $imgboot_asker, or wait longer with rd.timeout=SECONDS"
     fi
     sleep 0.05
   done
+}
+
+# Puts into words who names a device or its options.
+# $1: a parameter, or the path of a file
+imgboot_name_asker() {
+  case $1 in
+    /*) imgboot_asker="$1 of the root" ;;
+    *) imgboot_asker="$1= in the boot entry" ;;
+  esac
 }
 
 # Finds a device now; more than one is a failure. Status 1: none.
@@ -316,7 +326,7 @@ imgboot_describe_devices() {
 }
 
 # Mounts the file system that imgboot_wait_device found.
-# $1: options  $2: where  $3: what it is, for the message  $4: the parameter that has the options
+# $1: options  $2: where  $3: what it is, for the message  $4: the parameter, or file, that has the options
 imgboot_mount_device() {
   local options="$1" member error deadline
   case $imgboot_fstype in
@@ -336,13 +346,14 @@ imgboot_mount_device() {
   error=$imgboot_reply
   imgboot_now
   deadline=$((imgboot_reply + error * 1000))
+  imgboot_name_asker "$4"
   while ! error=$(mount -t "$imgboot_fstype" -o "$options" "$imgboot_device" "$2" 2>&1); do
     imgboot_now
     # A btrfs may lack a member that is yet to come.
     if [ "$imgboot_fstype" != btrfs ] || [ "$imgboot_reply" -ge "$deadline" ] \
       || ! imgboot_lacks_member "$imgboot_device"; then
       imgboot_fail "mounting $3 $imgboot_device ($imgboot_fstype, $options)" "${error:-mount failed}" \
-        "check $4= in the boot entry, and the file system (btrfs check, fsck)"
+        "check $imgboot_asker, and the file system (btrfs check, fsck)"
     fi
     imgboot_open_layers || sleep 0.2
     host_load_hardware

@@ -15,7 +15,7 @@
 # and imgboot_work to a directory for mounts, which need not be there.
 
 : "${imgboot_bin:=/usr/bin}"
-for imgboot_part in text cmdline device layers luks passphrase volumes store writable toplayer report shutdown; do
+for imgboot_part in text cmdline device layers luks passphrase volumes plain overlay watchdog store writable toplayer report shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"
 done
@@ -40,16 +40,17 @@ imgboot_boot() {
   host_newroot
   root=$imgboot_reply
   imgboot_check_parameters
+  imgboot_start_watchdog
   imgboot_step device
   host_break initqueue
   imgboot_wait_device "$imgboot_root" root "$imgboot_rootfstype"
   host_break pre-mount
+  imgboot_try_resume
   imgboot_step mount
   if [ -n "$imgboot_image" ]; then
     imgboot_boot_image "$root"
   else
-    host_info "mounting $imgboot_device ($imgboot_fstype)"
-    imgboot_mount_device "${imgboot_rootflags:+$imgboot_rootflags,}$imgboot_rootmode" "$root" 'the root file system' rootflags
+    imgboot_boot_plain "$root"
   fi
   host_break mount
   imgboot_step 'way back'
@@ -60,8 +61,9 @@ imgboot_boot() {
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
   [ -z "$imgboot_image" ] || imgboot_close_disk
-  rm -f "$imgboot_run/devices"
+  rm -f "$imgboot_run/devices" "$imgboot_run/layers" "$imgboot_run/crypttab"
   host_break pre-pivot
+  imgboot_stop_watchdog
 }
 
 # $1: the new root
@@ -69,7 +71,10 @@ imgboot_boot_image() {
   mkdir -p "$imgboot_work/disk" "$imgboot_work/merge" "$imgboot_work/ram"
   case ${imgboot_writable:-ephemeral} in
     ram*) imgboot_read_options "${imgboot_rootflags:+$imgboot_rootflags,}ro" ;;
-    *) imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw" ;;
+    *)
+      imgboot_check_filesystem
+      imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw"
+      ;;
   esac
   imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
   imgboot_find_store "$imgboot_work/disk"

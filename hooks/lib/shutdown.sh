@@ -15,6 +15,34 @@ imgboot_leave_way_back() {
   cp -L "$imgboot_bin/busybox" /run/initramfs/bin/
   cp "$imgboot_lib/shutdown" ${clean:+"$imgboot_lib/clean"} /run/initramfs/
   [ -z "$clean" ] || imgboot_leave_cleaner "$1"
+  imgboot_keep_dmsetup
+}
+
+# Keeps dmsetup for the way back, where there is something of device mapper's (LUKS, LVM) to close.
+imgboot_keep_dmsetup() {
+  local file program
+  set -- /sys/class/block/dm-*
+  [ -e "$1" ] && program=$(command -v dmsetup) || return 0
+  mkdir -p /run/initramfs/dmsetup
+  cp -L "$program" /run/initramfs/dmsetup/dmsetup
+  imgboot_libraries_of "$program" | while read -r file; do
+    cp -L "$file" /run/initramfs/dmsetup/
+  done
+  imgboot_tell_udev
+}
+
+# What was set up without udev, its rules take for unfinished, and make no links to it (10-dm.rules); a record in its
+# database tells them otherwise. A udev that runs has records of its own.
+imgboot_tell_udev() {
+  local file numbers
+  [ ! -e /run/udev/control ] || return 0
+  mkdir -p /run/udev/data
+  for file in /sys/class/block/dm-*/dev; do
+    numbers=
+    read -r numbers 2> /dev/null < "$file"
+    [ -z "$numbers" ] || [ -e "/run/udev/data/b$numbers" ] \
+      || printf 'E:DM_UDEV_PRIMARY_SOURCE_FLAG=1\n' > "/run/udev/data/b$numbers"
+  done
 }
 
 # Whether there is something for the cleaner.

@@ -71,13 +71,11 @@ export type StackDisk = keyof typeof disks;
 /** What each root's init does: it tells what it lies on, and ends the machine. */
 const rootInit = `#!/bin/busybox sh
 export PATH=/bin
-/bin/busybox --install -s /bin
 while read -r device point type options _; do
   [ "$point" != / ] || [ "$type" = rootfs ] || echo "ROOT $device $type \${options%%,*}."
 done < /proc/mounts
-. /sbin/more 2> /dev/null
-echo END
-poweroff -f
+[ ! -e /etc/rc ] || . /etc/rc
+/bin/busybox poweroff -f
 `;
 
 /** Runs in a machine of its own, since the host may have neither device mapper nor md. */

@@ -9,6 +9,7 @@ import { bootMachine } from '../support/boot-machine.ts';
 import { bookwormTar, trixieTar } from '../support/fixtures.ts';
 import { repository } from '../support/paths.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
+import { writeExt4, writeTinySystem } from '../support/tiny-machine.ts';
 
 /** Loads what a btrfs root on virtio needs, and prints what the kernel unpacked. */
 const init = `#!/bin/sh
@@ -86,6 +87,49 @@ describe('an initramfs in a machine', () => {
       expect(text).toContain('MODES 755 0:0 0,0 600 0:0 5,1 \n');
     },
   );
+});
+
+describe('our own init', () => {
+  it("gives modules the image's options, and the console its keymap", async (context) => {
+    await using work = await TemporaryDirectory.create();
+    const root = path.join(work.path, 'root');
+    await mkdir(root);
+    await execa('tar', ['-xf', await bookwormTar(), '-C', root]);
+    await writeFile(path.join(root, 'etc/modprobe.d/mine.conf'), 'options loop max_loop=3 max_part=7\n');
+    await writeFile(path.join(root, 'etc/vconsole.conf'), 'KEYMAP=mine\n');
+    await mkdir(path.join(root, 'usr/share/kbd/keymaps'), { recursive: true });
+    await writeFile(
+      path.join(root, 'usr/share/kbd/keymaps/mine.map'),
+      'keymaps 0-2,4-6,8,12\nkeycode 21 = z\nkeycode 44 = y\n',
+    );
+    const initrd = path.join(work.path, 'initrd.img');
+    const { kernel, warnings } = await makeInitramfs({
+      root,
+      modules: { sets: ['virtio'], names: ['loop'], filesystems: ['ext4'] },
+      output: initrd,
+    });
+    expect(warnings).toEqual([]);
+    const [content, disk] = [path.join(work.path, 'content'), path.join(work.path, 'disk')];
+    await mkdir(content);
+    // In a binary keymap, 256 flags and the numbers of the first table follow the magic; 21 is the key of z or y.
+    const key = 7 + 256 + 21 * 2;
+    await writeTinySystem(
+      content,
+      `echo "LOOP $(cat /sys/module/loop/parameters/max_loop) $(cat /sys/module/loop/parameters/max_part)."
+       echo "KEY $(busybox dumpkmap < /dev/tty0 | busybox dd bs=1 skip=${key} count=1 2> /dev/null)."`,
+    );
+    await writeExt4(disk, { content, label: 'plain' });
+    await using machine = await bootMachine(context, {
+      kernel: path.join(root, kernel!),
+      initrd,
+      append: 'console=ttyS0 quiet panic=1 root=LABEL=plain',
+      drives: [{ path: disk, format: 'raw', access: 'write' }],
+    });
+    const unless = /imgboot: .*To mend it.*|Kernel panic.*/;
+    await machine.expect(/^LOOP 3 7\.\r?$/m, { timeoutMs: 90_000, unless });
+    await machine.expect(/^KEY z\.\r?$/m, { timeoutMs: 30_000, unless });
+    await machine.waitForExit({ timeoutMs: 30_000 });
+  });
 });
 
 /** The sum of all files' contents, as GNU cpio unpacks them. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../../system/exec.ts';
 import { runDirectory } from './run-directory.ts';
@@ -11,6 +11,12 @@ const tables = ['nat', 'filter'] as const;
 const backEndChain = /^(?:NETAVARK|CNI)[-_]/;
 /** Those of one network, or of one container: a hash. The others belong to all. */
 const ownChain = /^(?:NETAVARK|CNI)-(?:DN-|SN-)?[0-9A-Fa-f]{13,}$/;
+
+/** Changes of one table, as iptables-restore takes them. */
+interface TableCommands {
+  table: string;
+  lines: string[];
+}
 
 /** The tables as iptables-save writes them, a rule a line. */
 type Rules = Map<string, string[]>;
@@ -38,6 +44,7 @@ export async function purgeFirewall({
   bridges: readonly string[];
 }): Promise<void> {
   const rules = await readRules();
+  const commands: TableCommands[] = [];
   for (const table of tables) {
     const lines = rules.get(table) ?? [];
     const doomed = lines.filter((line) => isRule(line) && isBackEnds(line) && speaksOf(line, words));
@@ -48,13 +55,42 @@ export async function purgeFirewall({
     ]);
     const others = lines.filter((line) => isRule(line) && !doomed.includes(line));
     const unused = [...chains].filter((chain) => !others.some((line) => targetOf(line) === chain));
-    await change(table, [
-      ...doomed.map((line) => line.replace(/^-A /, '-D ')),
-      ...unused.map((chain) => `-F ${chain}`),
-      ...unused.map((chain) => `-X ${chain}`),
-    ]);
+    commands.push({ table, lines: removal(doomed, unused) });
+    rules.set(
+      table,
+      lines.filter((line) => !doomed.includes(line) && !unused.includes(chainOf(line))),
+    );
   }
-  await removeSharedChains();
+  const isLast = existsSync(sharedChainsNote()) && !areSharedChainsUsed(rules);
+  if (isLast) {
+    for (const [table, lines] of rules) {
+      const chains = lines
+        .filter((line) => line.startsWith(':'))
+        .map(chainOf)
+        .filter((chain) => backEndChain.test(chain));
+      const jumps = lines.filter((line) => isRule(line) && chains.includes(targetOf(line)));
+      // Apart from the above: nft takes a chain for busy that lost its last jump in the same transaction.
+      commands.push({ table, lines: removal(jumps, chains) });
+    }
+  }
+  await change(commands);
+  if (isLast) rmSync(sharedChainsNote(), { force: true });
+}
+
+/** A network has chains of its own, or at least rules for its addresses in the shared ones. */
+function areSharedChainsUsed(rules: Rules): boolean {
+  const lines = [...rules.values()].flat();
+  return lines.some(
+    (line) => isOwnChain(chainOf(line)) || (isRule(line) && isBackEnds(line) && / -[sd] /.test(line)),
+  );
+}
+
+function removal(rules: readonly string[], chains: readonly string[]): string[] {
+  return [
+    ...rules.map((line) => line.replace(/^-A /, '-D ')),
+    ...chains.map((chain) => `-F ${chain}`),
+    ...chains.map((chain) => `-X ${chain}`),
+  ];
 }
 
 /** What netavark calls the chains of a network, which may be there without a rule. */
@@ -63,28 +99,17 @@ function netavarkChains(network: string): string[] {
   return [`NETAVARK-${hash}`, `NETAVARK-DN-${hash}`];
 }
 
-async function removeSharedChains(): Promise<void> {
-  if (!existsSync(sharedChainsNote())) return;
-  const rules = await readRules();
-  const lines = [...rules.values()].flat();
-  if (lines.some((line) => isOwnChain(chainOf(line)))) return;
-  // A network without ports has rules in the shared chains only.
-  const used = lines.some((line) => isRule(line) && isBackEnds(line) && / -[sd] /.test(line));
-  if (used) return;
-  for (const table of tables) {
-    const inTable = rules.get(table) ?? [];
-    const chains = inTable
-      .filter((line) => line.startsWith(':'))
-      .map(chainOf)
-      .filter((chain) => backEndChain.test(chain));
-    const jumps = inTable.filter((line) => isRule(line) && chains.includes(targetOf(line)));
-    await change(table, [
-      ...jumps.map((line) => line.replace(/^-A /, '-D ')),
-      ...chains.map((chain) => `-F ${chain}`),
-      ...chains.map((chain) => `-X ${chain}`),
-    ]);
-  }
-  rmSync(sharedChainsNote(), { force: true });
+/** Whether netavark has told firewalld of a network, and would tell it of its end. */
+export function isFirewalldRunning(): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^[0-9]+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/comm`, 'utf8') === 'firewalld\n';
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  });
 }
 
 async function readRules(): Promise<Rules> {
@@ -98,11 +123,13 @@ async function readRules(): Promise<Rules> {
   return rules;
 }
 
-/** All or nothing. */
-async function change(table: string, commands: readonly string[]): Promise<void> {
-  if (commands.length === 0) return;
-  const input = [`*${table}`, ...commands, 'COMMIT', ''].join('\n');
-  await runCommand('iptables-restore', ['--noflush', '--wait'], { input });
+/** Each of them all or nothing. */
+async function change(commands: readonly TableCommands[]): Promise<void> {
+  const parts = commands
+    .filter(({ lines }) => lines.length > 0)
+    .map(({ table, lines }) => [`*${table}`, ...lines, 'COMMIT', ''].join('\n'));
+  if (parts.length === 0) return;
+  await runCommand('iptables-restore', ['--noflush', '--wait'], { input: parts.join('') });
 }
 
 function isRule(line: string): boolean {

@@ -1,3 +1,4 @@
+import { ImgbootError } from '../../errors.ts';
 import { runCommand } from '../../system/exec.ts';
 import { readSubnet, type Subnet } from './subnet.ts';
 
@@ -25,9 +26,16 @@ export async function listLinks(): Promise<Link[]> {
   }));
 }
 
-/** Removes an interface, and its other end; nothing is done when it is gone. */
-export async function removeLink(name: string): Promise<void> {
-  await runCommand('ip', ['link', 'delete', 'dev', name], { okStatuses: [0, 1] });
+/** Removes interfaces, and their other ends; what is gone is no matter. @throws CommandFailed */
+export async function removeLinks(names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const input = names.map((name) => `link delete dev ${name}\n`).join('');
+  const { stderr } = await runCommand('ip', ['-force', '-batch', '-'], { input, okStatuses: [0, 1] });
+  const failures = stderr
+    .split('\n')
+    .filter((line) => line !== '' && !/^(Cannot find device|Command failed)/.test(line));
+  if (failures.length > 0)
+    throw new ImgbootError('IMGBOOT_NETWORK_FAILED', `interfaces cannot be removed: ${failures.join('; ')}`);
 }
 
 /** A network that the host has a route to, but for the default one. */

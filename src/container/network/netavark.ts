@@ -5,6 +5,7 @@ import type { OperationOptions } from '../../system/progress.ts';
 import type { NetworkBackEnd } from './back-end.ts';
 import { NameServer } from './name-server.ts';
 import type { Attachment } from './network-state.ts';
+import type { PublishedPort } from './types.ts';
 
 /** netavark, and aardvark-dns as the name server of its networks. @see https://github.com/containers/netavark */
 export class NetavarkBackEnd implements NetworkBackEnd {
@@ -112,13 +113,18 @@ function netavarkOptions(attachment: Attachment): object {
         },
       ]),
     ),
-    port_mappings: ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
-      host_ip: hostAddress ?? '',
-      host_port: hostPort,
-      container_port: containerPort,
-      protocol,
-      range: 1,
-    })),
+    // An empty list would bring the chains that ports need.
+    ...(ports.length === 0 ? {} : { port_mappings: ports.map(portMapping) }),
     ...(dns.length === 0 ? {} : { dns_servers: dns }),
+  };
+}
+
+function portMapping({ hostAddress, hostPort, containerPort, protocol }: PublishedPort): object {
+  return {
+    host_ip: hostAddress ?? '',
+    host_port: hostPort,
+    container_port: containerPort,
+    protocol,
+    range: 1,
   };
 }

@@ -16,6 +16,7 @@ import { askedModules } from './module-request.ts';
 import { selectModules, type SelectedModules } from './module-selection.ts';
 import { planModules, planTables } from './plan-modules.ts';
 import { planPrograms, type ProgramOrigin } from './programs.ts';
+import { planRootFiles } from './root-files.ts';
 
 /** All that is decided before the first byte is written. */
 export interface PlannedInitramfs {
@@ -58,6 +59,7 @@ export async function planInitramfs(request: InitramfsRequest): Promise<PlannedI
   planOwnFiles(plan, contents);
   modprobe.plan(plan);
   await planConsole(plan, tree, warnings);
+  planRootFiles(plan, tree);
   planTables(plan, { kernel, index, selected, modprobe });
   plan.addText('/etc/imgboot/initramfs.conf', configuration({ kernel, request, origin }));
   const wanted = new Map(index.builtinFirmware(selected.builtin));

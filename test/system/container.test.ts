@@ -4,6 +4,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BASE, ContainerHost, containerCgroups, until } from '../support/container-host.ts';
+import { repository } from '../support/paths.ts';
 import { drivers } from '../support/test-store.ts';
 
 describe.each(drivers)('a container, with the $driver driver,', (driver) => {
@@ -293,7 +294,7 @@ describe('imgboot', () => {
       BASE,
       'sh',
     ];
-    const command = `stty rows 33 cols 77; exec bin/imgboot ${words.join(' ')}`;
+    const command = `stty rows 33 cols 77; exec ${repository}/bin/imgboot ${words.join(' ')}`;
     const terminal = execa('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       reject: false,
     });
@@ -496,6 +497,30 @@ describe('imgboot', () => {
     expect((await host.inspect('kept')).State.Running).toBe(true);
     await host.store.cliOk('rm', ['-f', 'kept']);
     expect(containerCgroups([kept, removed])).toEqual([]);
+  });
+
+  it('connects containers with each other and with the host, and takes all of that away', async () => {
+    // A network namespace plays the host: the machine's own interfaces and rules are not touched.
+    const script = `
+      ib() { verb=$1; shift; "$imgboot" $verb --store "$store" "$@"; }
+      ip link set lo up
+      ib 'network create' net1 > /dev/null
+      page='mkdir /www; echo served > /www/index.html; httpd -f -p 80 -h /www'
+      ib run -d --name srv --network net1 -p 127.0.0.1:8080:80 ${BASE} sh -c "$page" > /dev/null
+      fetch='until wget -qO- http://srv/; do sleep 0.1; done; ip -4 -o addr show eth0 | wc -l'
+      ib run --rm --network net1 ${BASE} timeout 20 sh -c "$fetch"
+      busybox wget -qO- http://127.0.0.1:8080/
+      address=$(ib inspect srv | sed -n 's/.*"IPAddress": "\\(.*\\)".*/\\1/p')
+      ib run --rm --network bridge ${BASE} sh -c 'cat /sys/class/net/eth0/operstate'
+      ib run --rm --network net1 ${BASE} ping -c 1 -W 5 "$address" > /dev/null && echo reached
+      ib rm -f srv > /dev/null
+      ib 'network rm' net1 > /dev/null
+      ip -o link | wc -l; iptables-save | grep -ciE 'netavark|cni|imgboot' || :`;
+    const env = { imgboot: path.join(repository, 'bin/imgboot'), store: host.store.path };
+    const { stdout } = await execa('unshare', ['--net', 'sh', '-euc', script], { env });
+    // What the one serves is read by name and through the published port; after that, lo is the only interface.
+    expect(stdout.split('\n')).toEqual(['served', '1', 'served', 'up', 'reached', '1', '0']);
+    expect(await host.leftovers()).toEqual([]);
   });
 
   it('refuses what it cannot do, and says what can', async () => {

@@ -103,7 +103,7 @@ export default class Mkinitramfs extends ImgbootCommand {
     const request = {
       kver: flags.kver,
       modules,
-      includes: flags.include.map(parseInclude),
+      includes: flags.include.map((text) => parseInclude(text)),
       maxBytes: flags['max-size'] === undefined ? undefined : parseSize(flags['max-size']),
       compareWith: flags.compare,
       compression: flags.compress === undefined ? undefined : parseCompression(flags.compress),

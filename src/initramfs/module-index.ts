@@ -28,6 +28,7 @@ export class ModuleIndex {
   readonly #builtin: ReadonlyMap<string, string>;
   readonly #moreSoftDependencies: string;
   #softDependencies: Map<string, SoftDependencies> | undefined;
+  #weakDependencies: Map<string, string[]> | undefined;
   #aliases: [pattern: string, name: string][] | undefined;
   #namesOfAliases: Map<string, string[]> | undefined;
 
@@ -74,6 +75,12 @@ export class ModuleIndex {
       `${this.#text('modules.softdep')}\n${this.#moreSoftDependencies}`,
     );
     return this.#softDependencies.get(name);
+  }
+
+  /** The modules that one may want later, and does not load by itself. @see modprobe.d(5), weakdep */
+  weakDependenciesOf(name: string): readonly string[] {
+    this.#weakDependencies ??= parseWeakDependencies(this.#text('modules.weakdep'));
+    return this.#weakDependencies.get(name) ?? [];
   }
 
   /** Every alias, in the order of modules.alias. */
@@ -176,6 +183,16 @@ function parseSoftDependencies(text: string): Map<string, SoftDependencies> {
       else if (word === 'post:') list = entry.post;
       else list?.push(word);
     }
+  }
+  return found;
+}
+
+function parseWeakDependencies(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const line of lines(text)) {
+    const [keyword, name, ...words] = line.split(/\s+/);
+    if (keyword !== 'weakdep' || name === undefined) continue;
+    found.set(normalName(name), [...(found.get(normalName(name)) ?? []), ...words]);
   }
   return found;
 }

@@ -41,6 +41,7 @@ writeTree(root, {
     'alias platform:my_disk sata_old',
   ].join('\n'),
   [`${tables}/modules.builtin`]: 'kernel/fs/ext4.ko\n',
+  [`${tables}/modules.weakdep`]: 'weakdep sata-old e1000 no_such\n',
   'hooks/contents/modules/universal': 'kernel/drivers/ata/ !sata_o* \n@root-fs btrfs xfs\n',
   'hooks/contents/modules/cycle': 'a\n',
   'hooks/contents/modules/outer': '@include cycle\n@include outer\nhelper\n',
@@ -129,6 +130,12 @@ describe('selectModules', () => {
     expect(select({ rules: rules('-warp*') }).warnings).toEqual([
       '--omit: the kernel 6.1 has no module that "warp*" matches',
     ]);
+  });
+
+  it('brings what a module may want later, but loads it with nothing', () => {
+    const selected = select({ names: ['sata_old'] });
+    expect(selected.modules.map(({ name }) => name)).toEqual(['libata', 'sata_old', 'e1000']);
+    expect(selected.loadAtOnce.map(({ name }) => name)).toEqual(['libata', 'sata_old']);
   });
 
   it('goes once around a cycle of soft dependencies', () => {

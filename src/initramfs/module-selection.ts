@@ -97,7 +97,9 @@ function closure(
   const omitted = (module: KernelModule): KernelModule | undefined =>
     module.dependencies.flatMap((name) => index.find(name) ?? []).find((one) => rules.omits(one));
   const isUsable = (module: KernelModule): boolean => !rules.omits(module) && omitted(module) === undefined;
-  for (const { module, cause } of wanted) {
+  const queue = [...wanted];
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { module, cause } = next;
     if (modules.has(module.path)) continue;
     const without = omitted(module);
     if (without !== undefined) {
@@ -108,6 +110,9 @@ function closure(
       if (modules.has(one.path)) continue;
       modules.set(one.path, one);
       causes.set(one.path, cause);
+      // Not loaded with it, but asked for by it later on.
+      const weak = index.weakDependenciesOf(one.name).flatMap((name) => index.lookUp(name));
+      queue.push(...weak.filter(isUsable).map((other) => ({ module: other, cause })));
       const lost = one.dependencies.filter(
         (name) => index.find(name) === undefined && !index.isBuiltin(name),
       );

@@ -150,6 +150,44 @@ describe('mkinitramfs', () => {
     expect((await readFile(recordedImage)).equals(await readFile(image))).toBe(true);
   });
 
+  it('records a machine without saying which it is, joins several, and checks an image against them', async () => {
+    const [mine, other, fleet] = ['mine', 'other', 'fleet'].map((name) =>
+      path.join(work.path, `${name}.json`),
+    );
+    await runCliOk(['profile', 'record', '-o', mine!]);
+    const text = await readFile(mine!, 'utf8');
+    const script = 'cat /sys/class/net/*/address /etc/machine-id; blkid -s UUID -o value; exit 0';
+    const identities = (await execa('sh', ['-c', script], { reject: false })).stdout.split('\n');
+    // Loopback's address is everybody's.
+    const telling = identities.filter((word) => word.length > 3 && !/^[0:]+$/.test(word));
+    expect(telling.filter((word) => text.includes(word))).toEqual([]);
+    const profile = {
+      version: 1,
+      modaliases: { 'pci:v0000FFFFd00000001': 'warp_drive', 'acpi:NOTHING:': null },
+      firmware: ['warp/core.bin'],
+      root: { filesystems: ['zfs'], layers: ['dm-crypt'] },
+    };
+    await writeFile(other!, JSON.stringify(profile));
+    await runCliOk(['profile', 'join', mine!, other!, '-o', fleet!]);
+    const joined = JSON.parse(await readFile(fleet!, 'utf8')) as typeof profile;
+    expect(joined.modaliases).toMatchObject(profile.modaliases);
+    expect(joined.modaliases).toMatchObject((JSON.parse(text) as typeof profile).modaliases);
+    const { exitCode, stdout } = await runCli(['profile', 'check', '--root', root, '--profile', other!]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe(
+      [
+        `the machine's root lies on zfs, which the kernel ${kver} does not have`,
+        `the kernel ${kver} has no driver for pci:v0000FFFFd00000001, which warp_drive serves on the machine`,
+        'firmware warp/core.bin is not in the image',
+        '',
+      ].join('\n'),
+    );
+    await writeFile(other!, '{"version": 1}');
+    const bad = await runCli(['profile', 'check', '--root', root, '--profile', other!]);
+    expect(bad.exitCode).toBe(1);
+    expect(bad.stderr).toContain('other.json is no profile of a machine');
+  });
+
   it('is the same bytes whatever the directory, umask, locale, time zone and order of files', async () => {
     const other = path.join(work.path, 'elsewhere', 'root');
     await mkdir(other, { recursive: true });

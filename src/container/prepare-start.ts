@@ -4,7 +4,10 @@ import { jobModule, prepareIsolated } from '../system/isolate.ts';
 export const startJobModule = jobModule(import.meta.url, 'start.job');
 export const startIsolation = { propagation: 'slave' } as const;
 
-/** Gets the process of the next start of this command ready. */
+/**
+ * Gets the process of the next start of this command ready.
+ * @public bin/main.js calls it, before anything else is loaded
+ */
 export function prepareStart(): void {
   prepareIsolated(startJobModule, startIsolation);
 }

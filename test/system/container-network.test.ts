@@ -110,6 +110,13 @@ describe.each(['netavark', 'cni'] as const)('containers with networks by %s', (b
     expect(await host.state()).toEqual(before);
     expect(await cli('start', 'first')).toBe('first');
     expect(attached()).toHaveLength(1);
+    await cli('network', 'create', 'wanted');
+    await cli('run', '--name', 'wants', '--network', 'wanted', BASE, 'true');
+    expect(await cli('network', 'rm', 'wanted')).toMatch(
+      /^1: imgboot: the network wanted is in use by wants/,
+    );
+    expect(await cli('network', 'rm', '--force', 'wanted')).toBe('wanted');
+    expect(await cli('start', '--attach', 'wants')).toMatch(/imgboot: there is no network "wanted"/);
   });
 
   it('whose start is killed at any moment leave nothing once they are removed', async () => {

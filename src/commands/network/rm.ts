@@ -20,11 +20,11 @@ export default class NetworkRm extends ImgbootCommand {
   async run(): Promise<string[]> {
     const { argv, flags } = await this.parse(NetworkRm);
     requireRoot('network rm');
-    const { paths } = Store.open(flags.store);
+    const store = Store.open(flags.store);
     const removed: string[] = [];
     for (const name of argv as string[]) {
       const options = { name, force: flags.force, progress: this.progress, signal: this.signal };
-      const gone = await removeNetwork(paths, options);
+      const gone = await removeNetwork(store, options);
       removed.push(gone);
       this.log(gone);
     }

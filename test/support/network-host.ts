@@ -109,6 +109,7 @@ export class NetworkHost implements AsyncDisposable {
       networks: string[];
       ports: Partial<PortMapping>[];
       aliases: string[];
+      dns: string[];
       hostsFile: string;
       root: string;
     }> = {},

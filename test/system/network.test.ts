@@ -26,14 +26,14 @@ describe.each(['netavark', 'cni'] as const)('networks by %s', (backEnd) => {
       { hostPort: 8080, containerPort: 80, protocol: 'tcp' as const },
       { hostAddress: '127.0.0.1', hostPort: 8081, containerPort: 80, protocol: 'tcp' as const },
     ];
-    const { attached: server } = await host.attach(web, { ports, aliases: ['shop'] });
+    const { attached: server } = await host.attach(web, { ports, aliases: ['Shop'] });
     const { attached: other } = await host.attach(client, { hostsFile });
     expect(server?.backEnd).toBe(backEnd);
     const [{ address, gateway } = { address: '', gateway: '' }] = server?.interfaces ?? [];
     const own = address.split('/')[0]!;
     expect(own).toMatch(/^10\.89\.[0-9]+\.2$/);
     expect(other?.interfaces[0]?.address).toBe(address.replace('.2/', '.3/'));
-    expect(server?.hosts).toEqual([{ address: own, names: [web.name, 'shop'] }]);
+    expect(server?.hosts).toEqual([{ address: own, names: [web.name, 'Shop'] }]);
     await host.serve(web, 'hello');
     expect(await get(client, `${own}:80`)).toBe('hello');
     expect(await get(host, '127.0.0.1:8080')).toBe('hello');
@@ -47,7 +47,8 @@ describe.each(['netavark', 'cni'] as const)('networks by %s', (backEnd) => {
         for (const name of names)
           expect(await inside(client, ['busybox', 'nslookup', name, gateway])).toContain(`Address: ${own}\n`);
       },
-      cni: () => expect(readFileSync(hostsFile, 'utf8')).toContain(`\n${own}\t${names.join(' ')}\n`),
+      cni: () =>
+        expect(readFileSync(hostsFile, 'utf8').toLowerCase()).toContain(`\n${own}\t${names.join(' ')}\n`),
     };
     await answers[backEnd]();
     await host.detach(web);
@@ -132,6 +133,20 @@ describe.each(['netavark', 'cni'] as const)('networks by %s', (backEnd) => {
     await listener;
     const elsewhere = await host.attach(second, { ports: [{ ...ports[0], hostAddress: '192.0.2.77' }] });
     expect(elsewhere.error?.code).toBe('IMGBOOT_NO_SUCH_ADDRESS');
+    expect(await host.state()).toEqual(before);
+  });
+
+  it('names and name servers that are none are refused', async () => {
+    const container = await host.container();
+    for (const wish of [
+      { aliases: ['a b'] },
+      { aliases: ['a\n1.2.3.4 x'] },
+      { aliases: ['a,b'] },
+      { dns: ['here'] },
+    ]) {
+      const { error } = await host.attach(container, wish);
+      expect(error?.code).toBe('IMGBOOT_USAGE');
+    }
     expect(await host.state()).toEqual(before);
   });
 

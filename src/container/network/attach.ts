@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { ImgbootError } from '../../errors.ts';
 import { identifyProcess } from '../../system/process-identity.ts';
 import type { NetworkBackEnd } from './back-end.ts';
@@ -70,6 +71,7 @@ async function plan(
   const process = identifyProcess(request.pid);
   if (process === undefined)
     throw new ImgbootError('IMGBOOT_NETWORK_FAILED', `the container's process ${request.pid} is gone`);
+  checkNames(request);
   const networks: AttachedNetwork[] = [];
   for (const name of new Set(request.networks)) {
     const network = await usableNetwork(state, request, name);
@@ -88,6 +90,20 @@ async function plan(
     dns: [...request.dns],
     hostsFile: request.hostsFile,
   };
+}
+
+/** They become lines of the name server's files, and of hosts files. @throws IMGBOOT_USAGE */
+function checkNames({ aliases, dns }: AttachRequest): void {
+  const alias = aliases.find((name) => !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name));
+  if (alias !== undefined)
+    throw new ImgbootError('IMGBOOT_USAGE', `not a name on a network: ${JSON.stringify(alias)}`, {
+      hint: 'a name has letters, digits, _, . and -, and begins with a letter or digit',
+    });
+  const server = dns.find((address) => isIP(address) === 0);
+  if (server !== undefined)
+    throw new ImgbootError('IMGBOOT_USAGE', `not the address of a name server: ${JSON.stringify(server)}`, {
+      hint: 'give its IP address',
+    });
 }
 
 /** A network whose bridge is up, or may be brought up: the host may have got a route there since it was made. */

@@ -71,6 +71,13 @@ function nameOf({ containerId }: Attachment): string {
   return containerId.slice(0, 12);
 }
 
+/** Its names beside its own; the name server looks for small letters, whatever it is asked for. */
+function namesOf(attachment: Attachment): string[] {
+  const { containerName, aliases } = attachment;
+  const names = [nameOf(attachment), ...[containerName, ...aliases].map((name) => name.toLowerCase())];
+  return [...new Set(names)].filter((name) => name !== containerName);
+}
+
 /** It tells its failure on standard output. */
 function errorIn(stdout: string): string | undefined {
   try {
@@ -82,7 +89,7 @@ function errorIn(stdout: string): string | undefined {
 
 /** @see netavark, src/network/types.rs */
 function netavarkOptions(attachment: Attachment): object {
-  const { containerId, containerName, networks, ports, aliases, dns } = attachment;
+  const { containerId, containerName, networks, ports, dns } = attachment;
   return {
     container_id: containerId,
     container_name: containerName,
@@ -92,7 +99,7 @@ function netavarkOptions(attachment: Attachment): object {
         {
           interface_name: name,
           static_ips: [address],
-          aliases: [nameOf(attachment), ...aliases],
+          aliases: namesOf(attachment),
         },
       ]),
     ),

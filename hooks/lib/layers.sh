@@ -6,7 +6,7 @@
 
 # The devices that were last looked at for layers; when the waiting began, and how long it is until one does without
 # what has not come (milliseconds).
-imgboot_layers_devices=
+imgboot_layers_devices=unknown
 imgboot_layers_since=0
 imgboot_layers_patience=15000
 # Parameters of layers that are not known, between blanks.

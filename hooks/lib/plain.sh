@@ -113,7 +113,7 @@ imgboot_mount_options() {
       *) list="$list,$option" ;;
     esac
   done
-  case $imgboot_rootmode$imgboot_overlay,$1, in
+  case $imgboot_rootmode$imgboot_overlay,,$1, in
     rw,*,ro,*) imgboot_reply=ro$list ;;
     rw,*) imgboot_reply=rw$list ;;
     *) imgboot_reply=ro$list ;;

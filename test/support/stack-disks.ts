@@ -78,6 +78,25 @@ done < /proc/mounts
 /bin/busybox poweroff -f
 `;
 
+/**
+ * With the word "way-back" on the kernel command line, the way that systemd goes at its end: into /run/initramfs,
+ * the root below it, and its \`shutdown\`, which is made to tell what is still there before it ends the machine.
+ */
+const rootRc = `
+case " $(cat /proc/cmdline) " in
+  *" way-back "*)
+    mount --bind /run/initramfs /run/initramfs
+    sed -i 's/^case /echo "LEFT $(ls -d \\/sys\\/class\\/block\\/dm-* \\/sys\\/class\\/block\\/md* 2> \\/dev\\/null)."; &/' /run/initramfs/shutdown
+    cd /run/initramfs
+    mount --move /proc proc
+    mount --move /sys sys
+    mount --move /dev dev
+    pivot_root . oldroot
+    exec /bin/busybox chroot . /bin/busybox sh /shutdown poweroff
+    ;;
+esac
+`;
+
 /** Runs in a machine of its own, since the host may have neither device mapper nor md. */
 const makeScript = `#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DM_DISABLE_UDEV=1 MDADM_NO_UDEV=1
@@ -105,6 +124,7 @@ fill() {
   ln -s busybox /mnt/bin/sh
   cp /root-init /mnt/sbin/init
   cp /root.key /mnt/root.key
+  cp /root-rc /mnt/etc/rc
   umount /mnt
 }
 # $1: device  $2: UUID
@@ -164,6 +184,7 @@ export async function stackDisks(): Promise<Record<StackDisk, string>> {
       init: makeScript,
       'root-init': rootInit,
       'root.key': 'a key file\n',
+      'root-rc': rootRc,
     });
     await using machine = await startMachine({
       ...(await chooseAccelerator()),

@@ -17,7 +17,7 @@ import {
 } from './network-state.ts';
 import { ensureNetwork, subnetInUse } from './networks.ts';
 import { publishPorts } from './publish-ports.ts';
-import { hostNameServers, hostSearchDomains } from './resolvers.ts';
+import { hostNameServers } from './resolvers.ts';
 import { storeRunDirectory } from './run-directory.ts';
 import { formatAddress, formatSubnet, freeAddress, overlaps, parseAddress, readSubnet } from './subnet.ts';
 import { DEFAULT_NETWORK, type AttachRequest, type AttachedNetworks } from './types.ts';
@@ -189,7 +189,7 @@ function describeAttachment(attachment: Attachment): AttachedNetworks {
     })),
     ports: attachment.ports,
     nameservers: nameServers.length > 0 ? nameServers : servers,
-    searchDomains: [...(nameServers.length > 0 ? [NAME_SERVER_DOMAIN] : []), ...hostSearchDomains()],
+    searchDomains: nameServers.length > 0 ? [NAME_SERVER_DOMAIN] : [],
     hosts: networks.map(({ address }) => ({ address, names: [containerName, ...aliases] })),
   };
 }

@@ -15,12 +15,6 @@ export function hostNameServers(): string[] {
   return [];
 }
 
-/** The domains in which the host completes names. */
-export function hostSearchDomains(): string[] {
-  const last = [...read('/etc/resolv.conf').matchAll(/^\s*(?:search|domain)\s+(.*)$/gm)].at(-1);
-  return (last?.[1] ?? '').split(/\s+/).filter((domain) => domain !== '' && domain !== '.');
-}
-
 function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -57,6 +57,7 @@ export interface AttachedNetworks {
   ports: PublishedPort[];
   /** For resolv.conf, in order. */
   nameservers: string[];
+  /** The networks' own, before the host's. */
   searchDomains: string[];
   /** The container itself, once an interface. */
   hosts: HostsLine[];

@@ -1,0 +1,6 @@
+import { describe } from 'vitest';
+import { describeConformance } from '../support/conformance.ts';
+
+describe('an initramfs of dracut', () => {
+  describeConformance('dracut');
+});

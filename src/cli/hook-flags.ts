@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import { hookGenerators, type HookGenerator } from '../boot/hooks.ts';
 import { ImgbootError } from '../errors.ts';
 
@@ -9,6 +9,11 @@ export const hookRootFlag = {
     default: '/',
     exists: true,
   }),
+};
+
+/** Names are checked where they are read: several may be given. */
+export const hookArgs = {
+  generator: Args.string({ description: 'dracut, initramfs-tools or mkinitcpio; several may be given' }),
 };
 
 /** The generators that were named. @throws IMGBOOT_USAGE */

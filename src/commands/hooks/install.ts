@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { installHooks } from '../../boot/hooks.ts';
 import { ImgbootCommand, requireRoot } from '../../cli/base-command.ts';
-import { hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
+import { hookArgs, hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
 
 export default class HooksInstall extends ImgbootCommand {
   static override summary = 'Put the boot of images into what dracut, initramfs-tools and mkinitcpio make';
@@ -13,6 +13,7 @@ export default class HooksInstall extends ImgbootCommand {
     '<%= config.bin %> <%= command.id %> --enable mkinitcpio',
   ];
   static override strict = false;
+  static override args = hookArgs;
   static override flags = {
     ...hookRootFlag,
     enable: Flags.boolean({

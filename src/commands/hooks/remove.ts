@@ -1,7 +1,7 @@
 import { removeHooks } from '../../boot/hooks.ts';
 import { ImgbootCommand, requireRoot } from '../../cli/base-command.ts';
 import { confirm } from '../../cli/confirm.ts';
-import { hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
+import { hookArgs, hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
 
 export default class HooksRemove extends ImgbootCommand {
   static override summary = 'Take the hooks away from dracut, initramfs-tools and mkinitcpio';
@@ -12,6 +12,7 @@ export default class HooksRemove extends ImgbootCommand {
     '<%= config.bin %> <%= command.id %> --root ./rootfs dracut',
   ];
   static override strict = false;
+  static override args = hookArgs;
   static override flags = { ...hookRootFlag };
 
   async run(): Promise<void> {

@@ -1,6 +1,6 @@
 import { hooksStatus, type HookStatus } from '../../boot/hooks.ts';
 import { ImgbootCommand } from '../../cli/base-command.ts';
-import { hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
+import { hookArgs, hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';
 import { table } from '../../cli/table.ts';
 
 export default class HooksStatus extends ImgbootCommand {
@@ -10,6 +10,7 @@ export default class HooksStatus extends ImgbootCommand {
     '<%= config.bin %> <%= command.id %> --root ./rootfs --json',
   ];
   static override strict = false;
+  static override args = hookArgs;
   static override enableJsonFlag = true;
   static override flags = { ...hookRootFlag };
 

@@ -6,8 +6,10 @@
 imgboot_device=
 imgboot_fstype=
 imgboot_members=
-# The devices that the last look at what they hold was for, as imgboot_list_devices has them.
+# The devices that the last look was for, as imgboot_list_devices has them, and those of the last that also looked at
+# what they hold.
 imgboot_devices=
+imgboot_probed=
 # What the last look at the devices saw, in words, for a message.
 imgboot_seen=
 # When the waiting for a device ends, in milliseconds since the kernel started.
@@ -193,6 +195,7 @@ imgboot_probe_devices() {
   local list='' entry
   imgboot_list_devices
   imgboot_devices=$imgboot_reply
+  imgboot_probed=$imgboot_reply
   for entry in $imgboot_reply; do
     # What is part of something bigger (md, dm) is found as that.
     set -- "/sys/class/block/${entry#/dev/}"/holders/*

@@ -34,9 +34,11 @@ imgboot_open_layers() {
   imgboot_list_devices
   if [ "$imgboot_reply" != "$imgboot_layers_devices" ]; then
     imgboot_layers_devices=$imgboot_reply
-    imgboot_probe_devices
+    [ "$imgboot_reply" = "$imgboot_probed" ] || imgboot_probe_devices
     imgboot_list_layers > "$imgboot_run/layers"
   fi
+  # An array that waits for a disk holds those it has: they are no longer looked at.
+  [ -s "$imgboot_run/layers" ] || [ "$imgboot_md_seen" != ' ' ] || return 1
   # People are asked last.
   imgboot_open_arrays && return 0
   imgboot_open_volumes && return 0

@@ -75,6 +75,7 @@ $imgboot_luks_wanted
 EOF
     return 1
   fi
+  [ -e "${imgboot_crypttab:-/etc/crypttab}" ] || return 1
   imgboot_read_crypttab > "$imgboot_run/crypttab"
   while read -r name source line options; do
     case $name,$options, in
@@ -231,7 +232,6 @@ EOF
 # Unlocks a device. Status 0: it was. Status 1: it was not, and is passed over.
 # $1: device  $2: its UUID
 imgboot_luks_unlock() {
-  local traced='' status=0
   case $imgboot_luks_passed in
     *" $1 "*) return 1 ;;
   esac
@@ -244,18 +244,25 @@ imgboot_luks_unlock() {
     return 1
   fi
   host_load_module dm_crypt
+  imgboot_luks_open "$1"
+}
+
+# Opens a device as imgboot_luks_plan has left it; rd.debug shows nothing of that.
+# $1: device
+imgboot_luks_open() {
+  local traced='' status=0
   case $- in
     *x*) traced=1 ;;
   esac
   { set +x; } 2> /dev/null
-  imgboot_luks_open "$1" || status=1
+  imgboot_luks_try_all "$1" || status=1
   [ -z "$traced" ] || set -x
   return "$status"
 }
 
 # Opens a device by its key file, by a passphrase that has opened another, or by one that somebody types.
 # $1: device
-imgboot_luks_open() {
+imgboot_luks_try_all() {
   local passphrase tries=3 timeout="$imgboot_luks_timeout" asks='' flag error='' awaited=''
   imgboot_luks_read_flags
   host_info "unlocking $1 as $imgboot_luks_name"

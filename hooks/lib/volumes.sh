@@ -69,23 +69,13 @@ imgboot_open_arrays() {
       *) continue ;;
     esac
     imgboot_has_program mdadm "putting $device into its array" || continue
-    imgboot_load_levels
+    host_load_module md_mod
     mdadm --incremental "$device" > /dev/null 2>&1
     status=0
   done 3<< EOF
 $(imgboot_layers_of linux_raid_member)
 EOF
   [ "$status" -eq 0 ] || imgboot_start_degraded
-}
-
-# The kernel asks for a level's module by the name md-raid1 only when an array starts.
-imgboot_load_levels() {
-  local level
-  [ -z "${imgboot_levels_loaded-}" ] || return 0
-  imgboot_levels_loaded=1
-  for level in md_mod raid1 raid10 raid456 raid0 linear; do
-    host_load_module "$level"
-  done
 }
 
 # Starts the arrays that wait for a disk, when they have waited long enough. Status 1: there was none.

@@ -103,6 +103,11 @@ export class VirtualMachine {
     this.#process.stdin?.write('\x01csystem_powerdown\n\x01c');
   }
 
+  /** Presses keys of the machine's keyboard, one after the other, by the monitor's names: `a`, `spc`, `ret`. */
+  pressKeys(keys: readonly string[]): void {
+    this.#process.stdin?.write(`\x01c${keys.map((key) => `sendkey ${key}\n`).join('')}\x01c`);
+  }
+
   /** Plugs in a drive that was left out when the machine started. */
   plugDrive(index: number): void {
     const drive = this.#drives[index];

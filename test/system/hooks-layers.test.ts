@@ -94,6 +94,56 @@ describe.each([
     });
   });
 
+  describe('a passphrase', () => {
+    /** Prints what cryptsetup was given; people type "one", "two", "three"... */
+    const stubs = `
+      count=0
+      imgboot_ask_passphrase() {
+        count=$((count + 1))
+        case $count in 1) imgboot_reply=first-secret ;; 2) imgboot_reply=second-secret ;; *) imgboot_reply=third-secret ;; esac
+      }
+      cryptsetup() {
+        local typed=''
+        IFS= read -r typed || :
+        printf '%s %s\\n' "$*" "$typed" >> calls
+        [ "$typed" = "$right" ]
+      }
+      : > calls; : > devices`;
+    const unlock = async (right: string, script: string): ReturnType<typeof run> => {
+      await writeFile(path.join(work.path, 'etc-crypttab'), '');
+      return run(`right=$1 ${stubs}\n${script}`, right);
+    };
+
+    it('has three tries, and what opened one disk is tried on the next', async () => {
+      const { stdout, stderr } = await unlock(
+        'second-secret',
+        `imgboot_luks_unlock /dev/vda aaaa; imgboot_luks_unlock /dev/vdb bbbb; cat calls`,
+      );
+      const base = 'open --type luks --key-file -';
+      expect(stdout.split('\n')).toEqual([
+        `${base} /dev/vda luks-aaaa first-secret`,
+        `${base} /dev/vda luks-aaaa second-secret`,
+        `${base} /dev/vdb luks-bbbb second-secret`,
+      ]);
+      expect(stderr).toMatch(
+        /^warning: that passphrase does not open \/dev\/vda \(luks-aaaa\): .*; 2 more to try$/,
+      );
+    });
+
+    it('that is wrong three times stops the boot', async () => {
+      const { stderr, exitCode } = await unlock('none', 'imgboot_luks_unlock /dev/vda aaaa');
+      expect(exitCode).toBe(3);
+      expect(stderr).toContain('imgboot: unlocking /dev/vda (luks-aaaa): none of the passphrases opened it.');
+      expect(stderr.match(/does not open/g)).toHaveLength(3);
+    });
+
+    it('is not shown by rd.debug', async () => {
+      const { stderr } = await unlock('second-secret', 'set -x; imgboot_luks_unlock /dev/vda aaaa; : after');
+      expect(stderr).toContain('+ : after');
+      expect(stderr).not.toContain('secret');
+    });
+  });
+
   it('a UUID of md is the same with colons, dashes and capitals', async () => {
     const { stdout } = await run(
       'for u; do imgboot_md_uuid "$u"; printf "%s\\n" "$imgboot_reply"; done',

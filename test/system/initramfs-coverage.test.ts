@@ -21,7 +21,6 @@ describe('the universal set', () => {
       .filter((row) => row.startsWith('| `'))
       .flatMap((row) => [...row.split('|')[1]!.matchAll(/`([^`]+)`/g)])
       .map(([, pattern]) => ({ pattern: pattern!, expression: globExpression(pattern!) }));
-    expect(excuses.length).toBeGreaterThan(20);
   });
   afterAll(async () => await work[Symbol.asyncDispose]());
 
@@ -38,10 +37,13 @@ describe('the universal set', () => {
     await runCliOk(['mkinitramfs', '--root', root, '--compress', 'zstd:1', '-o', image]);
     const ours = await modulesIn(image);
     const theirs = await modulesIn(path.join(root, 'boot', `initrd.img-${kver}`));
+    expect(excuses.length).toBeGreaterThan(20);
     expect(theirs.size).toBeGreaterThan(leastCount);
     // Theirs may be in the image though this kernel has no such file, as after an update.
     const missing = [...theirs].filter((module) => !ours.has(module)).sort();
-    const unexplained = missing.filter((module) => !excuses.some(({ expression }) => expression.test(module)));
+    const unexplained = missing.filter(
+      (module) => !excuses.some(({ expression }) => expression.test(module)),
+    );
     process.stderr.write(
       `${kver}: ours ${ours.size}, most ${theirs.size}; left out:\n${missing.map((module) => `  ${module}\n`).join('')}`,
     );

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034,SC2154
 # dracut: a root of ours is none that dracut waits for, checks or mounts.
 
+# shellcheck source=hooks/others/asked.sh
 . /usr/lib/imgboot/asked.sh
 if imgboot_is_asked "$(getcmdline)"; then
   root=imgboot

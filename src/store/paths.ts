@@ -41,6 +41,10 @@ export class StorePaths {
   get deployments(): string {
     return join(this.root, 'deployments');
   }
+  /** What is deployed: the one authority, which src/deploy writes. */
+  get deploymentsFile(): string {
+    return join(this.root, 'deployments.json');
+  }
   /** Made by the first container. */
   get containers(): string {
     return join(this.root, 'containers');

@@ -1,0 +1,55 @@
+import type { ModuleSelection } from '../initramfs/module-request.ts';
+import type { Machine } from '../loader/machine.ts';
+import type { Store } from '../store/store.ts';
+import type { OperationOptions } from '../system/progress.ts';
+
+export interface DeployRequest extends OperationOptions {
+  /** An image of the store. */
+  reference: string;
+  /** Of the deployment; made of the reference when undefined. One that is there gets a new version. */
+  name?: string | undefined;
+  /** What becomes of a boot's writes: `ephemeral`, `persistent`, `ram`, `ram:size=SIZE`. */
+  writable: string;
+  /** Words for the kernel command line. */
+  append: readonly string[];
+  /** `toplayer=...` and its relatives, as the kernel command line has them. */
+  topLayer: readonly string[];
+  /** Directories that outlive their image, seeded from it once: absolute paths. */
+  persist: readonly string[];
+  /** How many of the newest versions of this name are kept. */
+  keep: number;
+  /** What the initramfs can boot; any machine when undefined. */
+  modules?: ModuleSelection | undefined;
+  /** The kernel, where the image has several. */
+  kver?: string | undefined;
+  /**
+   * For a store without deployments: where it is to be booted. Looked for on the running system when undefined; one
+   * that is recorded already stays.
+   */
+  machine?: Machine | undefined;
+  /**
+   * A directory that stands for the top of the loader's file system (of the root's own, where `machine.boot` is null),
+   * such as one that becomes a file system later. That file system is found by its UUID when undefined.
+   */
+  bootDirectory?: string | undefined;
+}
+
+export interface Deployed {
+  /** `desktop/3` */
+  id: string;
+  name: string;
+  number: number;
+  /** The image ID. */
+  image: string;
+  kver: string;
+  /** Versions that nothing kept. */
+  removed: string[];
+}
+
+/**
+ * Makes a version of a deployment from an image of the store, and makes it the default, at the end and at once. Killed
+ * or powered off at any point, the old or the new is there. Needs root.
+ * @throws IMGBOOT_USAGE, IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_NO_KERNEL, IMGBOOT_NO_KERNEL_IMAGE, IMGBOOT_NO_SPACE,
+ *   IMGBOOT_NO_LOADER, IMGBOOT_UNSUPPORTED_FILESYSTEM
+ */
+export type DeployImage = (store: Store, request: DeployRequest) => Promise<Deployed>;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { nextChainId } from '../image/chain-id.ts';
 import type { Digest } from '../image/digest.ts';
@@ -11,6 +11,7 @@ import type { Store } from '../store/store.ts';
 import { publishLayer } from '../store/unpack.ts';
 import type { Workspace } from '../store/workspace.ts';
 import { snapshotSubvolume } from '../system/btrfs.ts';
+import { runCommand } from '../system/exec.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { epochSeconds, timestamp } from '../system/timestamp.ts';
@@ -95,6 +96,8 @@ async function readChanges(
       snapshotSubvolume(job.changed, snapshot);
       job.changed = snapshot;
       thaw();
+    } else if (!pause) {
+      job.changed = await copyLive(job.changed, workspace, signal);
     }
     const epoch = epochSeconds();
     return await runDiff(
@@ -108,6 +111,31 @@ async function readChanges(
   } finally {
     thaw();
   }
+}
+
+/** A copy of a directory that somebody writes to meanwhile: what goes while it is read is not in it. */
+async function copyLive(
+  directory: string,
+  workspace: Workspace,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const [tar, copy] = [join(workspace.path, 'live.tar'), join(workspace.path, 'live')];
+  mkdirSync(copy);
+  const kept = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner'];
+  // tar(1): 1 is for files that differ from what they were when it began.
+  await runCommand(
+    'tar',
+    ['--create', '--format=posix', '--sparse', ...kept, '--file', tar, '-C', directory, '.'],
+    {
+      okStatuses: [0, 1],
+      signal,
+    },
+  );
+  await runCommand('tar', ['--extract', '--preserve-permissions', ...kept, '--file', tar, '-C', copy], {
+    signal,
+  });
+  rmSync(tar);
+  return copy;
 }
 
 function publish(

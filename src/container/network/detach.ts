@@ -122,5 +122,9 @@ async function removeInterfaces(
       bridges.has(link.bridge ?? '') ||
       networks.some(({ bridge, linkIndex }) => link.bridge === bridge && link.index === linkIndex),
   );
-  await removeLinks(doomed.map(({ name }) => name));
+  // What is on a bridge is known by it: were the bridge gone first, who is killed here would leave the rest for ever.
+  const [last, first] = [true, false].map((isBridge) =>
+    doomed.filter(({ name }) => bridges.has(name) === isBridge),
+  );
+  await removeLinks([...first!, ...last!].map(({ name }) => name));
 }

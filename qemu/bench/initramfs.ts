@@ -5,8 +5,8 @@ import { best, imgboot, say } from './measure.ts';
 import type { PeersRoot } from './peers-root.ts';
 import type { Comparison } from './report.ts';
 
-/** The modules that a btrfs root on virtio needs, for initramfs-tools' MODULES=list. */
-const virtioModules = ['virtio_pci', 'virtio_blk', 'btrfs'];
+/** The modules that a btrfs or ext4 root on virtio needs, for initramfs-tools' MODULES=list. */
+const virtioModules = ['virtio_pci', 'virtio_blk', 'btrfs', 'ext4'];
 
 /** The initramfs images that were made, for the boots. */
 export interface InitramfsFiles {

@@ -14,6 +14,8 @@ export interface BootReport {
   /** The ChainID of the file system that was booted. */
   chain: string | null;
   driver: 'btrfs' | 'overlay' | null;
+  /** The version of a deployment, such as `desktop/3`; null or absent where none was booted. */
+  deployment?: string | null;
   /** The store's path on the root's file system. */
   store: string | null;
   root: { asked: string | null; device: string | null; fstype: string | null };

@@ -1,7 +1,15 @@
+import { checkWritable } from '../boot/command-line.ts';
 import type { ModuleSelection } from '../initramfs/module-request.ts';
 import type { Machine } from '../loader/machine.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { addVersion, type Deployed } from './add-version.ts';
+import { Change } from './change.ts';
+import { detectMachine, type MachineRequest } from './detect.ts';
+import { checkPersistPath } from './persist.ts';
+import { checkDeploymentName, nameOfReference } from './version-name.ts';
+
+export type { Deployed } from './add-version.ts';
 
 export interface DeployRequest extends OperationOptions {
   /** An image of the store. */
@@ -27,23 +35,13 @@ export interface DeployRequest extends OperationOptions {
    * that is recorded already stays.
    */
   machine?: Machine | undefined;
+  /** What of the running system is to be taken where it is looked for. */
+  find?: MachineRequest | undefined;
   /**
    * A directory that stands for the top of the loader's file system (of the root's own, where `machine.boot` is null),
    * such as one that becomes a file system later. That file system is found by its UUID when undefined.
    */
   bootDirectory?: string | undefined;
-}
-
-export interface Deployed {
-  /** `desktop/3` */
-  id: string;
-  name: string;
-  number: number;
-  /** The image ID. */
-  image: string;
-  kver: string;
-  /** Versions that nothing kept. */
-  removed: string[];
 }
 
 /**
@@ -52,4 +50,20 @@ export interface Deployed {
  * @throws IMGBOOT_USAGE, IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_NO_KERNEL, IMGBOOT_NO_KERNEL_IMAGE, IMGBOOT_NO_SPACE,
  *   IMGBOOT_NO_LOADER, IMGBOOT_UNSUPPORTED_FILESYSTEM
  */
-export type DeployImage = (store: Store, request: DeployRequest) => Promise<Deployed>;
+export async function deployImage(store: Store, request: DeployRequest): Promise<Deployed> {
+  const { progress, signal, bootDirectory } = request;
+  const name =
+    request.name === undefined ? nameOfReference(request.reference) : checkDeploymentName(request.name);
+  const image = store.image(request.reference);
+  const settings = {
+    reference: image.reference ?? image.id,
+    writable: checkWritable(request.writable),
+    append: [...request.append],
+    topLayer: [...request.topLayer],
+    persist: [...new Set(request.persist.map(checkPersistPath))],
+  };
+  const findMachine = async (): Promise<Machine> => request.machine ?? detectMachine(store, request.find);
+  using change = await Change.begin(store, { findMachine, bootDirectory, progress, signal });
+  const { keep, modules, kver } = request;
+  return await addVersion(store, { change, name, image, settings, keep, modules, kver, progress, signal });
+}

@@ -39,6 +39,8 @@ export interface Deployment {
   name: string;
   /** How many of its newest versions are kept whatever else is. */
   keep: number;
+  /** The number of the next version: none is used twice. */
+  next: number;
   /** Ascending; never empty. */
   versions: Version[];
 }

@@ -34,8 +34,13 @@ export interface LoaderPlan {
   entries: BootEntry[];
   /** What is booted by default; its id is one of `entries`. Undefined only where there are none. */
   defaultId: string | undefined;
-  /** The default is still to show itself good: the loader goes on to the next best where it fails. */
-  counting: boolean;
+  /** What the loader goes on to when the default has used up its tries or cannot be loaded. */
+  fallbackId: string | undefined;
+  /**
+   * Whether the loader counts the boots of the default, which has still to show itself good, and from where: on from
+   * where it is, or anew.
+   */
+  counting: 'no' | 'continue' | 'restart';
   /** Kernels and initramfs images to have in `/imgboot`; none where the loader reads the store itself. */
   files: BootFiles[];
 }

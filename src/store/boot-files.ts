@@ -27,13 +27,28 @@ export function bootFiles(
 }
 
 function bootFile(image: Image, { reference, driver }: { reference: string; driver: DriverName }): string {
-  const lines = [
+  const chain = image.layers.at(-1)?.chainId ?? '';
+  const layers = image.layers.toReversed().map((layer) => layer.name);
+  return `${bootLines({ reference, image: image.id, driver, chain, layers }).join('\n')}\n`;
+}
+
+/**
+ * What every boot file says of an image.
+ * @param boot.layers names in `layers/`, topmost first
+ */
+export function bootLines(boot: {
+  reference: string;
+  image: string;
+  driver: DriverName;
+  chain: string;
+  layers: readonly string[];
+}): string[] {
+  return [
     'version=1',
-    `reference=${reference}`,
-    `image=${image.id}`,
-    `driver=${driver}`,
-    `chain=${image.layers.at(-1)?.chainId ?? ''}`,
-    ...image.layers.toReversed().map((layer) => `layer=${layer.name}`),
+    `reference=${boot.reference}`,
+    `image=${boot.image}`,
+    `driver=${boot.driver}`,
+    `chain=${boot.chain}`,
+    ...boot.layers.map((layer) => `layer=${layer}`),
   ];
-  return `${lines.join('\n')}\n`;
 }

@@ -4,6 +4,7 @@ import { errnoOf } from '../errors.ts';
 import { hexOf, parseDigest, type ChainId } from '../image/digest.ts';
 import { isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
 import { BuildCache } from './build-cache.ts';
+import { deployedVersions } from './deployed.ts';
 import { UnreadableImage, tryReadImage } from './image.ts';
 import { readIndex } from './index-file.ts';
 import { NEW_PREFIX, layerName, type LayerName } from './paths.ts';
@@ -23,7 +24,7 @@ export interface Garbage {
 const BOOT_REPORT = '/run/imgboot/boot.json';
 
 /**
- * Finds the blobs and layers that no image, persistent writable layer, container or running system refers to; without
+ * Finds the blobs and layers that no image, deployment, persistent writable layer, container or running system refers to; without
  * `keepsCache`, nor the build cache alone.
  */
 export function findGarbage(store: Store, { keepsCache = true }: { keepsCache?: boolean } = {}): Garbage {
@@ -36,7 +37,7 @@ export function findGarbage(store: Store, { keepsCache = true }: { keepsCache?: 
     used.add(hexOf(image.id));
     for (const layer of image.layers) used.add(hexOf(layer.descriptor.digest)).add(layer.name);
   }
-  for (const chainId of chainsInUse(store)) for (const name of ancestry(store, chainId)) used.add(name);
+  for (const chainId of chainsInUse(store)) for (const name of chainLayers(store, chainId)) used.add(name);
   const blobs = readdirSync(store.paths.blobs).filter((name) => !used.has(name));
   const layers = readdirSync(store.paths.layers).filter(
     (name) => !name.startsWith(NEW_PREFIX) && !name.endsWith('.json') && !used.has(name),
@@ -78,7 +79,7 @@ export function readRecord(store: Store, name: LayerName): LayerRecord | undefin
   }
 }
 
-/** The file systems that persistent writable layers, containers and the running system stand on. */
+/** The file systems that deployments, persistent writable layers, containers and the running system stand on. */
 function chainsInUse(store: Store): ChainId[] {
   const { containers, deployments } = store.paths;
   const files = [
@@ -90,10 +91,12 @@ function chainsInUse(store: Store): ChainId[] {
     const report = JSON.parse(readFileSync(BOOT_REPORT, 'utf8')) as { chain?: string | null };
     if (typeof report.chain === 'string') texts.push(report.chain);
   }
+  texts.push(...deployedVersions(store.paths).map(({ chain }) => chain));
   return texts.map((text) => parseDigest(text) as string as ChainId);
 }
 
-function ancestry(store: Store, chainId: ChainId): LayerName[] {
+/** The layers that a root file system is made of, topmost first, as their records have it. */
+export function chainLayers(store: Store, chainId: ChainId): LayerName[] {
   const names: LayerName[] = [];
   for (let at: ChainId | null = chainId; at !== null;) {
     const name = layerName(at);

@@ -1,0 +1,43 @@
+import { Args, Flags } from '@oclif/core';
+import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { bootFlags, findFlags, moduleFlags, readBootFlags } from '../cli/deploy-flags.ts';
+import { deployImage, type Deployed } from '../deploy/deploy.ts';
+import { Store } from '../store/store.ts';
+
+export default class Deploy extends ImgbootCommand {
+  static override summary = 'Make this machine boot an image';
+  static override description =
+    'Makes kernel, initramfs and boot entries from the image, and makes it the default for the next boot. An image deployed again under its name is a new version; the last ones are kept, and `rollback` goes back. On a machine with a system of its own, that and its boot entries stay as they are; `undeploy` takes away what was added.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> desktop',
+    '<%= config.bin %> <%= command.id %> desktop --persist /home --top-layer /etc/imgboot/top --append quiet',
+    '<%= config.bin %> <%= command.id %> registry.example/kiosk:stable --name kiosk --writable ram --keep 3',
+  ];
+  static override enableJsonFlag = true;
+  static override args = { image: Args.string({ required: true, description: 'an image of the store' }) };
+  static override flags = {
+    ...storeFlag,
+    name: Flags.string({ summary: "of the deployment; the image's by default" }),
+    ...bootFlags,
+    keep: Flags.integer({ summary: 'how many of its newest versions are kept', default: 2, min: 1 }),
+    ...moduleFlags,
+    ...findFlags,
+  };
+
+  async run(): Promise<Deployed> {
+    const { args, flags } = await this.parse(Deploy);
+    requireRoot('deploy');
+    const store = Store.open(flags.store);
+    const deployed = await deployImage(store, {
+      reference: args.image,
+      name: flags.name,
+      keep: flags.keep,
+      ...(await readBootFlags(store, flags)),
+      progress: this.progress,
+      signal: this.signal,
+    });
+    this.log(`${deployed.id} is booted by default from now on (kernel ${deployed.kver}).`);
+    for (const id of deployed.removed) this.log(`Removed: ${id}`);
+    return deployed;
+  }
+}

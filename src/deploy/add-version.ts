@@ -1,0 +1,164 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ImgbootError } from '../errors.ts';
+import type { ModuleSelection } from '../initramfs/module-request.ts';
+import { checkKernelWords } from '../loader/kernel-words.ts';
+import { UnreadableImage, tryReadImage, type Image } from '../store/image.ts';
+import type { Store } from '../store/store.ts';
+import { freeBytes } from '../system/free-space.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import type { Change } from './change.ts';
+import {
+  allVersions,
+  versionDirectory,
+  type BootSettings,
+  type Deployment,
+  type Deployments,
+  type NamedVersion,
+  type Version,
+} from './deployments.ts';
+import { readFacts } from './facts.ts';
+import { makeVersion } from './make-version.ts';
+import { seedPersistent } from './persist.ts';
+import { unretained, withoutVersions } from './retain.ts';
+
+/** A version that has been made. */
+export interface Deployed {
+  /** `desktop/3` */
+  id: string;
+  name: string;
+  number: number;
+  /** The image ID. */
+  image: string;
+  kver: string;
+  /** Versions that nothing kept. */
+  removed: string[];
+}
+
+export interface VersionRequest extends OperationOptions {
+  change: Change;
+  name: string;
+  image: Image;
+  settings: BootSettings;
+  keep: number;
+  modules?: ModuleSelection | undefined;
+  kver?: string | undefined;
+}
+
+/** Room for a kernel and an initramfs for any machine. */
+const USUAL_BYTES = 128 * 2 ** 20;
+
+/** Makes a version and makes it the default. What fails or is stopped leaves everything as it was. */
+export async function addVersion(store: Store, request: VersionRequest): Promise<Deployed> {
+  const { change, name, image, settings, progress, signal } = request;
+  const before = change.deployments;
+  checkKernelWords([...settings.topLayer, ...settings.append].join(' '), before.machine.loader);
+  requireLayers(store, image);
+  requireSpace(store, before, name);
+  let next: Deployments;
+  let removed: NamedVersion[];
+  const number = before.deployments.find((one) => one.name === name)?.next ?? 1;
+  let kver: string;
+  {
+    // Nobody may take the layers away until deployments.json names them.
+    using _content = await store.lockContent('shared', request);
+    try {
+      const version = { name, number, reference: settings.reference };
+      kver = await makeVersion(store, {
+        version,
+        image: image.id,
+        modules: request.modules,
+        kver: request.kver,
+        progress,
+        signal,
+      });
+      const { persist } = settings;
+      await seedPersistent(store, { name, image: image.id, persist, progress, signal });
+      const made = { ...settings, number, image: image.id, chain: image.layers.at(-1)!.chainId, kver };
+      const staged = withVersion(before, { name, keep: request.keep, version: made });
+      progress?.({ step: `writing the boot entries of ${name}/${number}` });
+      await change.stage(staged);
+      signal?.throwIfAborted();
+      removed = unretained(staged, readFacts(store.paths, staged));
+      next = withoutVersions(staged, new Set(removed.map(({ id }) => id)));
+    } catch (error) {
+      await change.undo();
+      throw error;
+    }
+    await change.commit(next);
+  }
+  await forgetImages(store, { next, removed });
+  return {
+    id: `${name}/${number}`,
+    name,
+    number,
+    image: image.id,
+    kver,
+    removed: removed.map(({ id }) => id),
+  };
+}
+
+/** The deployments with one more version, which is the default. Pure but for the time. */
+function withVersion(
+  before: Deployments,
+  { name, keep, version }: { name: string; keep: number; version: Omit<Version, 'created' | 'pinned'> },
+): Deployments {
+  // Entries are sorted by it, whatever the clock says.
+  const latest = Math.max(0, ...allVersions(before).map(({ created }) => Date.parse(created) + 1));
+  const created = new Date(Math.max(Date.now(), latest)).toISOString();
+  const known = before.deployments.find((one) => one.name === name);
+  const versions = [...(known?.versions ?? []), { ...version, created, pinned: false }];
+  const deployment: Deployment = { name, keep, next: version.number + 1, versions };
+  return {
+    ...before,
+    default: `${name}/${version.number}`,
+    deployments: [...before.deployments.filter((one) => one !== known), deployment],
+  };
+}
+
+/** @throws IMGBOOT_LAYER_MISSING */
+function requireLayers(store: Store, image: Image): void {
+  const missing = image.layers.find(({ name }) => !existsSync(store.paths.layer(name)));
+  if (missing === undefined && image.layers.length > 0) return;
+  const what = missing === undefined ? 'has no layers' : `has lost the layer ${missing.name}`;
+  throw new ImgbootError('IMGBOOT_LAYER_MISSING', `the image ${image.reference ?? image.id} ${what}`, {
+    hint: 'imgboot fsck --repair unpacks it again',
+  });
+}
+
+/** @throws IMGBOOT_NO_SPACE */
+function requireSpace(store: Store, { deployments }: Deployments, name: string): void {
+  const last = deployments.find((one) => one.name === name)?.versions.at(-1);
+  const directory =
+    last === undefined ? undefined : versionDirectory(store.paths, { name, number: last.number });
+  const sizes = ['vmlinuz', 'initrd.img'].map((file) =>
+    directory === undefined ? undefined : statSync(join(directory, file), { throwIfNoEntry: false })?.size,
+  );
+  const known = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  // The next kernel may be somewhat larger.
+  const needed = known === 0 ? USUAL_BYTES : Math.ceil(known * 1.25);
+  const free = freeBytes(store.paths.root);
+  if (free >= needed) return;
+  const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  throw new ImgbootError(
+    'IMGBOOT_NO_SPACE',
+    `the store's file system has ${mb(free)} free, and a version of ${name} needs ${mb(needed)}`,
+    { hint: 'imgboot prune frees what no image needs; undeploy what is not needed' },
+  );
+}
+
+/** The images of versions that are gone, where an upgrade has taken their names. */
+async function forgetImages(
+  store: Store,
+  { next, removed }: { next: Deployments; removed: readonly NamedVersion[] },
+): Promise<void> {
+  if (removed.length === 0) return;
+  const used = new Set(allVersions(next).map(({ image }) => image));
+  const gone = new Set(removed.map(({ image }) => image).filter((image) => !used.has(image)));
+  if (gone.size === 0) return;
+  await using _workspace = await store.workspace();
+  await store.forget((descriptor) => {
+    const image = tryReadImage(store.paths, descriptor);
+    return !(image instanceof UnreadableImage) && image.reference === undefined && gone.has(image.id);
+  });
+}

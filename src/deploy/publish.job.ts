@@ -1,0 +1,38 @@
+import { CommandFailed, ImgbootError } from '../errors.ts';
+import type { Machine } from '../loader/machine.ts';
+import type { LoaderPlan } from '../loader/plan.ts';
+import { publish } from '../loader/publish.ts';
+import { runCommand } from '../system/exec.ts';
+import { unmount } from '../system/libc.ts';
+
+/** Plain data. */
+export interface PublishJob {
+  plan: LoaderPlan;
+  /** An empty directory. */
+  mountPoint: string;
+}
+
+export async function runJob({ plan, mountPoint }: PublishJob): Promise<void> {
+  await mountBoot(plan.machine, mountPoint);
+  publish(mountPoint, plan);
+  unmount(mountPoint);
+}
+
+/** Mounts the top of the file system that the loader reads; the kernel lets several mounts of one share everything. */
+async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<void> {
+  const word = (key: string): string | undefined =>
+    root.find((one) => one.startsWith(`${key}=`))?.slice(key.length + 1);
+  const source = boot === null ? word('root')! : `UUID=${boot.uuid}`;
+  const type = boot === null ? word('rootfstype') : boot.fstype;
+  const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
+  try {
+    await runCommand('mount', [...(type === undefined ? [] : ['-t', type]), ...options, source, mountPoint]);
+  } catch (cause) {
+    if (!(cause instanceof CommandFailed)) throw cause;
+    throw new ImgbootError(
+      'IMGBOOT_NO_BOOT_FILESYSTEM',
+      `the boot loader's file system ${source} cannot be mounted: ${cause.message}`,
+      { cause, hint: 'plug in the disk that has it; blkid lists the file systems that there are' },
+    );
+  }
+}

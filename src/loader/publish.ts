@@ -1,0 +1,97 @@
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ImgbootError, errnoOf } from '../errors.ts';
+import { syncDirectory, syncTree } from '../system/durable.ts';
+import { freeBytes } from '../system/free-space.ts';
+import { removeTree } from '../system/remove-tree.ts';
+import { publishExtlinux } from './extlinux.ts';
+import { publishGrub } from './grub.ts';
+import type { LoaderName } from './machine.ts';
+import { BOOT_DIRECTORY, type BootFiles, type LoaderPlan } from './plan.ts';
+import { publishRefind } from './refind.ts';
+import { publishSystemdBoot } from './systemd-boot.ts';
+
+const publishers: Record<LoaderName, (root: string, plan: LoaderPlan) => void> = {
+  'systemd-boot': publishSystemdBoot,
+  grub: publishGrub,
+  refind: publishRefind,
+  extlinux: publishExtlinux,
+};
+
+/** For entries, and what a file system needs for itself. */
+const SPARE_BYTES = 1 << 20;
+const NEW_PREFIX = '.new-';
+const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
+
+/**
+ * Makes the loader's files equal to a plan: kernels and entries that are new, then the default, then what is gone is
+ * deleted. At any moment the default can be booted. Idempotent; durable when it returns.
+ * @param root the top of the loader's file system
+ * @throws IMGBOOT_NO_SPACE before anything is written
+ */
+export function publish(root: string, plan: LoaderPlan): void {
+  copyKernels(root, plan.files);
+  publishers[plan.machine.loader](root, plan);
+  syncTree(root);
+  // On the store's own file system /imgboot may be the store.
+  if (plan.machine.boot !== null) removeKernels(root, plan.files);
+}
+
+function copyKernels(root: string, files: readonly BootFiles[]): void {
+  const missing = files.filter((one) => !isThere(root, one));
+  if (missing.length === 0) return;
+  const needed = missing.reduce((sum, one) => sum + sizeOf(one.kernel) + sizeOf(one.initrd), SPARE_BYTES);
+  const free = freeBytes(root);
+  if (needed > free) throw noSpace({ needed, free });
+  const top = join(root, BOOT_DIRECTORY);
+  mkdirSync(top, { recursive: true });
+  for (const { directory, kernel, initrd } of missing) {
+    const aside = join(top, `${NEW_PREFIX}${directory}`);
+    removeTree(aside);
+    removeTree(join(top, directory));
+    mkdirSync(aside);
+    copyFileSync(kernel, join(aside, 'vmlinuz'));
+    copyFileSync(initrd, join(aside, 'initrd.img'));
+    syncTree(aside);
+    renameSync(aside, join(top, directory));
+    syncDirectory(top);
+  }
+}
+
+/** A directory gets its name when what is in it is on the disk. */
+function isThere(root: string, { directory, kernel, initrd }: BootFiles): boolean {
+  const there = join(root, BOOT_DIRECTORY, directory);
+  const same = (name: string, source: string): boolean =>
+    statSync(join(there, name), { throwIfNoEntry: false })?.size === sizeOf(source);
+  return same('vmlinuz', kernel) && same('initrd.img', initrd);
+}
+
+function removeKernels(root: string, files: readonly BootFiles[]): void {
+  const top = join(root, BOOT_DIRECTORY);
+  const wanted = new Set(files.map(({ directory }) => directory));
+  let names: string[];
+  try {
+    names = readdirSync(top);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  for (const name of names) {
+    if (name.startsWith(NEW_PREFIX) || (OURS.test(name) && !wanted.has(name))) removeTree(join(top, name));
+  }
+  if (wanted.size === 0 && readdirSync(top).length === 0) rmdirSync(top);
+  syncTree(root);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path).size;
+}
+
+function noSpace({ needed, free }: { needed: number; free: number }): ImgbootError {
+  const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  return new ImgbootError(
+    'IMGBOOT_NO_SPACE',
+    `the boot loader's file system has ${mb(free)} free, and kernel and initramfs need ${mb(needed)}`,
+    { hint: 'free space there, undeploy what is not needed, or keep fewer versions (--keep)' },
+  );
+}

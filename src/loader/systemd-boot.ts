@@ -1,0 +1,83 @@
+import { mkdirSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { syncDirectory } from '../system/durable.ts';
+import { removeLoaderFile, writeLoaderFile, writeOurLines } from './loader-file.ts';
+import type { BootEntry, LoaderPlan } from './plan.ts';
+import { entryTemplate, fillTemplate } from './template.ts';
+
+/** Versions come before the choices. */
+const sortKeys = { version: 'imgboot', choice: 'imgboot-choice' } as const;
+/** Our entries' names, with systemd-boot's own counter (`+2-1`) where there is one. */
+const OURS = /^(imgboot-.+-[0-9]+(?:-[a-z]+)?)(\+[0-9]+(?:-[0-9]+)?)?\.conf$/;
+
+/**
+ * Makes entries and loader.conf's `default` equal to the plan. Entries that are new come before the default, and those
+ * that are gone after. A counter that systemd-boot has changed stays, until the version is good.
+ * @see Boot Loader Specification, and Automatic Boot Assessment
+ */
+export function publishSystemdBoot(root: string, plan: LoaderPlan): void {
+  const directory = join(root, plan.machine.directory);
+  const entries = join(directory, 'entries');
+  if (plan.entries.length > 0) mkdirSync(entries, { recursive: true });
+  const template = entryTemplate('systemd-boot.conf');
+  for (const entry of plan.entries) {
+    const name = settleName(entries, {
+      entry,
+      restarts: plan.counting === 'restart' && entry.id === plan.defaultId,
+    });
+    writeLoaderFile(join(entries, name), renderSystemdBootEntry(template, entry));
+  }
+  writeOurLines(join(directory, 'loader.conf'), defaultLines(plan));
+  const wanted = new Set(plan.entries.map(({ id }) => id));
+  for (const { file, id } of ourEntries(entries)) if (!wanted.has(id)) removeLoaderFile(join(entries, file));
+}
+
+/** Pure. */
+export function renderSystemdBootEntry(template: string, entry: BootEntry): string {
+  return fillTemplate(template, {
+    title: entry.title,
+    version: entry.order,
+    sortKey: sortKeys[entry.kind],
+    kernel: entry.kernel,
+    initrd: entry.initrd,
+    options: entry.options,
+  });
+}
+
+/**
+ * A pattern takes the first entry that it matches, also one that has used up its tries. These sort last, and versions
+ * newest first: while the default, which is the newest, is counted, the pattern of all versions means it, and then the
+ * best that there is.
+ */
+function defaultLines({ defaultId, counting }: LoaderPlan): string[] {
+  if (defaultId === undefined) return [];
+  return [`default ${counting === 'no' ? `${defaultId}[.+]*conf` : 'imgboot-*[0-9].conf'}`];
+}
+
+/** The file name to write an entry to; one that has another counter than it should is renamed. */
+function settleName(entries: string, { entry, restarts }: { entry: BootEntry; restarts: boolean }): string {
+  const [known, ...doubles] = ourEntries(entries).filter(({ id }) => id === entry.id);
+  // What a power cut left of a renaming.
+  for (const { file } of doubles) unlinkSync(join(entries, file));
+  const fresh = `${entry.id}${entry.tries === undefined ? '' : `+${entry.tries}`}.conf`;
+  if (known === undefined) return fresh;
+  const stays = entry.tries === undefined ? known.counter === '' : !restarts;
+  if (stays || known.file === fresh) return known.file;
+  renameSync(join(entries, known.file), join(entries, fresh));
+  syncDirectory(entries);
+  return fresh;
+}
+
+function ourEntries(entries: string): { file: string; id: string; counter: string }[] {
+  let files: string[];
+  try {
+    files = readdirSync(entries);
+  } catch {
+    // Nothing is there yet.
+    return [];
+  }
+  return files.flatMap((file) => {
+    const match = OURS.exec(file);
+    return match === null ? [] : [{ file, id: match[1]!, counter: match[2] ?? '' }];
+  });
+}

@@ -12,7 +12,7 @@ import {
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { sweepCgroups } from '../container/cgroups.ts';
+import { sweepCgroups } from '../container/limits/cgroups.ts';
 import { ImgbootError } from '../errors.ts';
 import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { storedName } from '../image/reference.ts';

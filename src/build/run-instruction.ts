@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { containerId } from '../container/cgroups.ts';
+import { containerId } from '../container/limits/cgroups.ts';
 import { ImgbootError, errorMessage } from '../errors.ts';
 import { canonicalPath } from '../system/canonical-path.ts';
 import { runConfig } from './configure-stage.ts';

@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { changeConfig } from '../build/change-config.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
-import { commitContainer } from '../container/commit.ts';
+import { commitContainer } from '../container/changes/commit.ts';
 import { findContainer } from '../container/record.ts';
 import { Store } from '../store/store.ts';
 

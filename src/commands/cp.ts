@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
-import { copyFromContainer, copyToContainer } from '../container/copy.ts';
+import { copyFromContainer, copyToContainer } from '../container/changes/copy.ts';
 import { findContainer } from '../container/record.ts';
 import { ImgbootError } from '../errors.ts';
 import { Store } from '../store/store.ts';

@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { printable } from '../cli/table.ts';
-import { diffContainer, type PathChange } from '../container/diff.ts';
+import { diffContainer, type PathChange } from '../container/changes/diff.ts';
 import { findContainer } from '../container/record.ts';
 import { Store } from '../store/store.ts';
 

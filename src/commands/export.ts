@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
-import { exportContainer } from '../container/copy-rootfs.ts';
+import { exportContainer } from '../container/changes/copy-rootfs.ts';
 import { tryFindContainer } from '../container/record.ts';
 import { ImgbootError } from '../errors.ts';
 import { exportRootfs } from '../store/export.ts';

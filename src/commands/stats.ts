@@ -3,7 +3,7 @@ import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { humanSize, table } from '../cli/table.ts';
 import { findContainer, listContainers, type Container } from '../container/record.ts';
 import { isRunning } from '../container/state.ts';
-import { measureContainers, type ContainerStats } from '../container/stats.ts';
+import { measureContainers, type ContainerStats } from '../container/limits/stats.ts';
 import { Store } from '../store/store.ts';
 
 /** How long is measured for each line. */

@@ -1,6 +1,6 @@
 import { ImgbootError } from '../errors.ts';
 import type { RootedTree } from '../system/rooted.ts';
-import { hasNamedHierarchy, hasUnifiedCgroups } from './container-cgroup.ts';
+import { hasNamedHierarchy, hasUnifiedCgroups } from './limits/container-cgroup.ts';
 
 /** The first systemd that refuses cgroup v1, unless the kernel's command line has a word for it. */
 const UNIFIED_ONLY = 256;

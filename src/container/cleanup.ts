@@ -8,11 +8,11 @@ import type { ProcessIdentity } from '../system/process-identity.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { isMonitorThere } from './conmon.ts';
-import { removeCgroups, removeSharedCgroups } from './container-cgroup.ts';
+import { removeCgroups, removeSharedCgroups } from './limits/container-cgroup.ts';
 import { ContainerPaths } from './paths.ts';
 import { hasNetworks, listContainers, readContainer, type Container } from './record.ts';
 import { isRunning } from './state.ts';
-import { removeAnonymousVolumes } from './volume.ts';
+import { removeAnonymousVolumes } from './volume/volume.ts';
 import { removeWritableLayer } from './writable-layer.ts';
 
 /** Containers on their way in or out; no ID begins so. */

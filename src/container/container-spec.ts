@@ -1,7 +1,7 @@
 import { grantedCapabilities } from './capabilities.ts';
-import { cgroupOf } from './container-cgroup.ts';
-import { deviceNodes, deviceRules } from './device.ts';
-import { limitResources } from './limits.ts';
+import { cgroupOf } from './limits/container-cgroup.ts';
+import { deviceNodes, deviceRules } from './limits/device.ts';
+import { limitResources } from './limits/limits.ts';
 import type { ContainerRecord } from './record.ts';
 import { defaultSeccompFilter, parseSeccompProfile, type SeccompFilter } from './seccomp.ts';
 import {

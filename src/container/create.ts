@@ -9,16 +9,16 @@ import { jobModule, runIsolated } from '../system/isolate.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { NEW_PREFIX, lockCgroups, removeRemains, tidyCgroups } from './cleanup.ts';
-import { checkLimits } from './check-limits.ts';
+import { checkLimits } from './limits/check-limits.ts';
 import { grantedCapabilities } from './capabilities.ts';
-import type { Limits } from './limits.ts';
+import type { Limits } from './limits/limits.ts';
 import { generateName } from './names.ts';
 import { ContainerPaths } from './paths.ts';
 import { listContainers, publish, type Container, type ContainerRecord } from './record.ts';
 import { signalNumber } from './signals.ts';
 import { parseUserNamespace } from './user-namespace.ts';
 import type { TopLayerJob } from './top-layer.job.ts';
-import { withImageVolumes } from './volume-use.ts';
+import { withImageVolumes } from './volume/volume-use.ts';
 import { makeWritableLayer } from './writable-layer.ts';
 
 /** What the user asks of a new container; what is undefined is the image's, or the default. */

@@ -1,12 +1,12 @@
 import type { Store } from '../store/store.ts';
 import { monitorProcess } from './conmon.ts';
-import { cgroupOf } from './container-cgroup.ts';
-import type { DeviceRate, ThrottleKind } from './limits.ts';
+import { cgroupOf } from './limits/container-cgroup.ts';
+import type { DeviceRate, ThrottleKind } from './limits/limits.ts';
 import { attachedNetworks } from './network/attach.ts';
 import type { Container } from './record.ts';
 import { signalName } from './signals.ts';
 import { containerState } from './state.ts';
-import { volumeData } from './volume.ts';
+import { volumeData } from './volume/volume.ts';
 
 const NANO = 1e9;
 const CPU_PERIOD = 100_000;

@@ -7,7 +7,7 @@ import type { LayerName } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
 import { replaceFile } from '../system/durable.ts';
 import type { ContainerMount } from './mount.ts';
-import type { Limits } from './limits.ts';
+import type { Limits } from './limits/limits.ts';
 import type { PortMapping } from './network/types.ts';
 import { ContainerPaths } from './paths.ts';
 import type { IdMapping } from './user-namespace.ts';

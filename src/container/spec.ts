@@ -1,4 +1,4 @@
-import type { SpecResources } from './limits.ts';
+import type { SpecResources } from './limits/limits.ts';
 import type { SeccompFilter } from './seccomp.ts';
 import type { IdMapping } from './user-namespace.ts';
 

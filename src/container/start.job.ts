@@ -3,7 +3,7 @@ import type { JobContext } from '../system/isolate.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { Store } from '../store/store.ts';
 import { startMonitor } from './conmon.ts';
-import { enterMonitorCgroup } from './container-cgroup.ts';
+import { enterMonitorCgroup } from './limits/container-cgroup.ts';
 import { checkInit } from './check-init.ts';
 import { containerSpec } from './container-spec.ts';
 import { environment } from './environment.ts';

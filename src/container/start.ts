@@ -17,7 +17,7 @@ import { explainRuntimeFailure } from './runtime-failure.ts';
 import { chooseRuntime } from './runtime.ts';
 import type { StartJob } from './start.job.ts';
 import { isRunning, type StartRecord } from './state.ts';
-import { prepareVolumes } from './volume-use.ts';
+import { prepareVolumes } from './volume/volume-use.ts';
 
 export interface StartOptions extends OperationOptions {
   /** Of the terminal that it is shown on. */

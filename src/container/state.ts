@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
-import { isFrozen } from './container-cgroup.ts';
+import { isFrozen } from './limits/container-cgroup.ts';
 import type { Container } from './record.ts';
 import type { ContainerPaths } from './paths.ts';
 

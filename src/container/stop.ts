@@ -4,7 +4,7 @@ import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { awaitMonitor } from './cleanup.ts';
 import { monitorProcess } from './conmon.ts';
-import { isFrozen, thaw } from './container-cgroup.ts';
+import { isFrozen, thaw } from './limits/container-cgroup.ts';
 import { finish, requireRunning, signalContainer, waitForExit } from './foreground.ts';
 import type { Container } from './record.ts';
 import { isRunning } from './state.ts';

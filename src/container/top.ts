@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.ts';
-import { cgroupProcesses } from './container-cgroup.ts';
+import { cgroupProcesses } from './limits/container-cgroup.ts';
 import { requireRunning } from './foreground.ts';
 import type { Container } from './record.ts';
 

@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { driverFlag } from '../../cli/flags.ts';
-import { anonymousVolumeName, createVolume, type Volume } from '../../container/volume.ts';
+import { anonymousVolumeName, createVolume, type Volume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';
 
 export default class VolumeCreate extends ImgbootCommand {

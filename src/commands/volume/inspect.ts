@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { ImgbootCommand, storeFlag } from '../../cli/base-command.ts';
-import { findVolume, volumeData, volumeUsers, type Volume } from '../../container/volume.ts';
+import { findVolume, volumeData, volumeUsers, type Volume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';
 
 export default class VolumeInspect extends ImgbootCommand {

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { ImgbootCommand, storeFlag } from '../../cli/base-command.ts';
 import { age, table } from '../../cli/table.ts';
-import { listVolumes, volumeUsers, type Volume } from '../../container/volume.ts';
+import { listVolumes, volumeUsers, type Volume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';
 
 export default class VolumeLs extends ImgbootCommand {

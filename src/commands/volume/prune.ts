@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { confirm } from '../../cli/confirm.ts';
-import { pruneVolumes, type Volume } from '../../container/volume.ts';
+import { pruneVolumes, type Volume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';
 
 export default class VolumePrune extends ImgbootCommand {

@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
-import { removeVolume } from '../../container/volume.ts';
+import { removeVolume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';
 
 export default class VolumeRm extends ImgbootCommand {

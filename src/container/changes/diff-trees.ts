@@ -14,8 +14,8 @@ import {
   whiteoutEntry,
   withoutIgnored,
   type Change,
-} from '../layer/changes.ts';
-import { readXattrs } from '../system/libc.ts';
+} from '../../layer/changes.ts';
+import { readXattrs } from '../../system/libc.ts';
 
 /** A path at which a container's root file system differs from its image's. */
 export interface TreeChange extends Change {

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError, errnoOf } from '../errors.ts';
-import type { StorePaths } from '../store/paths.ts';
-import type { Store } from '../store/store.ts';
-import { createSubvolume, deleteSubvolume, isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
-import { replaceFile, syncDirectory } from '../system/durable.ts';
-import { FileLock } from '../system/lock.ts';
-import type { OperationOptions } from '../system/progress.ts';
-import { removeTree } from '../system/remove-tree.ts';
-import { listContainers } from './record.ts';
+import { ImgbootError, errnoOf } from '../../errors.ts';
+import type { StorePaths } from '../../store/paths.ts';
+import type { Store } from '../../store/store.ts';
+import { createSubvolume, deleteSubvolume, isSubvolume, subvolumeUuid } from '../../system/btrfs.ts';
+import { replaceFile, syncDirectory } from '../../system/durable.ts';
+import { FileLock } from '../../system/lock.ts';
+import type { OperationOptions } from '../../system/progress.ts';
+import { removeTree } from '../../system/remove-tree.ts';
+import { listContainers } from '../record.ts';
 
 /** A named directory that outlives the containers that have it mounted. */
 export interface Volume {

@@ -1,17 +1,17 @@
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, posix } from 'node:path';
 import type { Readable } from 'node:stream';
-import { ImgbootError, errnoOf } from '../errors.ts';
-import { LayerApplier } from '../layer/applier.ts';
-import { createDecompressor, detectCompression, isLayerCompression } from '../layer/decompress.ts';
-import { enterRoot } from '../layer/enter-root.ts';
-import { splitPath } from '../layer/path.ts';
-import type { TarEntry, TarHandler } from '../layer/tar-entry.ts';
-import { TarReader } from '../layer/tar-reader.ts';
-import { commandFailure } from '../system/exec.ts';
-import { asFileOwner } from '../system/idmapped-mount.ts';
-import { readXattrs } from '../system/libc.ts';
-import { startProcess } from '../system/process.ts';
+import { ImgbootError, errnoOf } from '../../errors.ts';
+import { LayerApplier } from '../../layer/applier.ts';
+import { createDecompressor, detectCompression, isLayerCompression } from '../../layer/decompress.ts';
+import { enterRoot } from '../../layer/enter-root.ts';
+import { splitPath } from '../../layer/path.ts';
+import type { TarEntry, TarHandler } from '../../layer/tar-entry.ts';
+import { TarReader } from '../../layer/tar-reader.ts';
+import { commandFailure } from '../../system/exec.ts';
+import { asFileOwner } from '../../system/idmapped-mount.ts';
+import { readXattrs } from '../../system/libc.ts';
+import { startProcess } from '../../system/process.ts';
 import { openContainer, ownerOutside, type ContainerView } from './copy-root.ts';
 
 /** A copy into a container, as plain data. */

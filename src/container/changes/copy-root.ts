@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { ImgbootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
-import { MS_BIND, MS_REC, mount } from '../system/libc.ts';
-import { findContainer } from './record.ts';
-import { containerMounts, containerPlaces } from './rootfs-mounts.ts';
-import type { IdMapping } from './user-namespace.ts';
-import { openRootfs } from './writable-layer.ts';
+import { ImgbootError } from '../../errors.ts';
+import { Store } from '../../store/store.ts';
+import { MS_BIND, MS_REC, mount } from '../../system/libc.ts';
+import { findContainer } from '../record.ts';
+import { containerMounts, containerPlaces } from '../rootfs-mounts.ts';
+import type { IdMapping } from '../user-namespace.ts';
+import { openRootfs } from '../writable-layer.ts';
 
 /** A container's files, as plain data: of one that runs as its first process sees them, else as the next start will. */
 export type ContainerView = { store: string; id: string } & (

@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { exportView } from '../store/export.ts';
-import type { LayerName } from '../store/paths.ts';
-import type { Store } from '../store/store.ts';
-import { FileLock } from '../system/lock.ts';
-import type { OperationOptions } from '../system/progress.ts';
-import type { Container } from './record.ts';
+import { exportView } from '../../store/export.ts';
+import type { LayerName } from '../../store/paths.ts';
+import type { Store } from '../../store/store.ts';
+import { FileLock } from '../../system/lock.ts';
+import type { OperationOptions } from '../../system/progress.ts';
+import type { Container } from '../record.ts';
 
 /**
  * Writes a container's root file system as a tar, without what is mounted in it: to a file, aside and renamed, or to

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf } from '../errors.ts';
+import { errnoOf } from '../../errors.ts';
 import { hasUnifiedCgroups, readCgroupFile } from './container-cgroup.ts';
-import { containerState } from './state.ts';
-import type { Container } from './record.ts';
+import { containerState } from '../state.ts';
+import type { Container } from '../record.ts';
 
 /** What a container uses. */
 export interface ContainerStats {

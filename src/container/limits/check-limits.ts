@@ -1,4 +1,4 @@
-import { ImgbootError } from '../errors.ts';
+import { ImgbootError } from '../../errors.ts';
 import { hasControllerFile, hasUnifiedCgroups } from './container-cgroup.ts';
 import type { Limits } from './limits.ts';
 

@@ -1,9 +1,9 @@
 import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
+import { ImgbootError, errnoOf, errorMessage } from '../../errors.ts';
 import { deviceNumbers } from './limits.ts';
-import type { ContainerRecord } from './record.ts';
-import { defaultDeviceRules, type DeviceRule, type SpecDevice } from './spec.ts';
+import type { ContainerRecord } from '../record.ts';
+import { defaultDeviceRules, type DeviceRule, type SpecDevice } from '../spec.ts';
 
 /** `--device SOURCE[:TARGET][:ACCESS]`; a directory stands for the devices in it. @throws IMGBOOT_USAGE, IMGBOOT_NO_SUCH_DEVICE */
 export function parseDevice(text: string): { source: string; target: string; access: string }[] {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { ImgbootError, errorMessage } from '../errors.ts';
-import { parseSize } from '../system/size.ts';
+import { ImgbootError, errorMessage } from '../../errors.ts';
+import { parseSize } from '../../system/size.ts';
 
 /** What a container may use of the host; what is undefined is not limited. */
 export interface Limits {

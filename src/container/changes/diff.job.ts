@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../errors.ts';
-import type { DiffId } from '../image/digest.ts';
-import { enterRoot } from '../layer/enter-root.ts';
-import { applyChanges, writeLayerTar } from '../layer/commit-upper.ts';
-import type { DriverName } from '../store/driver.ts';
-import { createDriver } from '../store/drivers.ts';
-import type { LayerName } from '../store/paths.ts';
-import { MS_BIND, mount, readXattrs } from '../system/libc.ts';
+import { ImgbootError } from '../../errors.ts';
+import type { DiffId } from '../../image/digest.ts';
+import { enterRoot } from '../../layer/enter-root.ts';
+import { applyChanges, writeLayerTar } from '../../layer/commit-upper.ts';
+import type { DriverName } from '../../store/driver.ts';
+import { createDriver } from '../../store/drivers.ts';
+import type { LayerName } from '../../store/paths.ts';
+import { MS_BIND, mount, readXattrs } from '../../system/libc.ts';
 import { diffTrees, type TreeChange } from './diff-trees.ts';
 
 /** What a container has changed, to be told or to be made a layer, as plain data. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ImgbootError, errnoOf } from '../errors.ts';
+import { ImgbootError, errnoOf } from '../../errors.ts';
 
 /** The cgroup above those of all containers, from the root of each hierarchy. */
 const PARENT = '/imgboot';

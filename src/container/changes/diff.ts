@@ -1,11 +1,11 @@
-import type { Store } from '../store/store.ts';
-import { jobModule, runIsolated } from '../system/isolate.ts';
-import { FileLock } from '../system/lock.ts';
-import type { OperationOptions } from '../system/progress.ts';
+import type { Store } from '../../store/store.ts';
+import { jobModule, runIsolated } from '../../system/isolate.ts';
+import { FileLock } from '../../system/lock.ts';
+import type { OperationOptions } from '../../system/progress.ts';
 import type { DiffJob, DiffResult } from './diff.job.ts';
 import type { TreeChange } from './diff-trees.ts';
-import type { Container } from './record.ts';
-import { madePlaces } from './writable-layer.ts';
+import type { Container } from '../record.ts';
+import { madePlaces } from '../writable-layer.ts';
 
 export interface PathChange {
   kind: TreeChange['kind'];

@@ -1,9 +1,9 @@
-import { Daemon } from '../system/daemon.ts';
-import { runtimeArguments } from './conmon.ts';
-import { freeze, isFrozen, thaw } from './container-cgroup.ts';
-import type { Container } from './record.ts';
-import { chooseRuntime } from './runtime.ts';
-import { isRunning } from './state.ts';
+import { Daemon } from '../../system/daemon.ts';
+import { runtimeArguments } from '../conmon.ts';
+import { freeze, isFrozen, thaw } from '../limits/container-cgroup.ts';
+import type { Container } from '../record.ts';
+import { chooseRuntime } from '../runtime.ts';
+import { isRunning } from '../state.ts';
 
 /** Goes on when a word comes, or the one who would say it is gone. $@: what lets the container go on */
 const GUARD = 'read -r _ <&3 || exec "$@"';

@@ -10,11 +10,11 @@ import {
 } from 'node:fs';
 import { basename, dirname, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { ImgbootError, errnoOf } from '../errors.ts';
-import { enterRoot } from '../layer/enter-root.ts';
-import { commandFailure, runCommand } from '../system/exec.ts';
-import { startProcess } from '../system/process.ts';
-import { removeTree } from '../system/remove-tree.ts';
+import { ImgbootError, errnoOf } from '../../errors.ts';
+import { enterRoot } from '../../layer/enter-root.ts';
+import { commandFailure, runCommand } from '../../system/exec.ts';
+import { startProcess } from '../../system/process.ts';
+import { removeTree } from '../../system/remove-tree.ts';
 import { makeAside, meansContents } from './copy.ts';
 import { openContainer, type ContainerView } from './copy-root.ts';
 

@@ -1,16 +1,16 @@
 import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { ImgbootError } from '../errors.ts';
-import type { Store } from '../store/store.ts';
-import { jobModule, runIsolated } from '../system/isolate.ts';
-import { FileLock } from '../system/lock.ts';
-import type { OperationOptions } from '../system/progress.ts';
+import { ImgbootError } from '../../errors.ts';
+import type { Store } from '../../store/store.ts';
+import { jobModule, runIsolated } from '../../system/isolate.ts';
+import { FileLock } from '../../system/lock.ts';
+import type { OperationOptions } from '../../system/progress.ts';
 import type { CopyInJob } from './copy-in.job.ts';
 import type { CopyOutJob } from './copy-out.job.ts';
 import type { ContainerView } from './copy-root.ts';
-import type { Container } from './record.ts';
-import { isRunning, readStart } from './state.ts';
-import { prepareVolumes } from './volume-use.ts';
+import type { Container } from '../record.ts';
+import { isRunning, readStart } from '../state.ts';
+import { prepareVolumes } from '../volume/volume-use.ts';
 
 export interface CopyOptions extends OperationOptions {
   /** Keep owners and extended attributes; everything is root's otherwise. */

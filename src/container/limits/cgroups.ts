@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf } from '../errors.ts';
+import { errnoOf } from '../../errors.ts';
 
 /** Who answers for a container: a process, and the name of its workspace. */
 export interface ContainerOwner {

@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { openView, type ImageView } from '../store/view.ts';
-import { canonicalPath } from '../system/canonical-path.ts';
-import { syncTree } from '../system/durable.ts';
-import { runCommand } from '../system/exec.ts';
+import { openView, type ImageView } from '../../store/view.ts';
+import { canonicalPath } from '../../system/canonical-path.ts';
+import { syncTree } from '../../system/durable.ts';
+import { runCommand } from '../../system/exec.ts';
 
 /** A copy of what an image has at a path, as plain data. */
 export interface VolumeCopyJob {

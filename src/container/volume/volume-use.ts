@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import type { Config } from '../image/manifest.ts';
-import type { Store } from '../store/store.ts';
-import { jobModule, runIsolated } from '../system/isolate.ts';
-import type { OperationOptions } from '../system/progress.ts';
-import { removeTree } from '../system/remove-tree.ts';
-import type { ContainerMount } from './mount.ts';
-import type { Container } from './record.ts';
+import type { Config } from '../../image/manifest.ts';
+import type { Store } from '../../store/store.ts';
+import { jobModule, runIsolated } from '../../system/isolate.ts';
+import type { OperationOptions } from '../../system/progress.ts';
+import { removeTree } from '../../system/remove-tree.ts';
+import type { ContainerMount } from '../mount.ts';
+import type { Container } from '../record.ts';
 import type { VolumeCopyJob } from './volume-copy.job.ts';
 import {
   anonymousVolumeName,

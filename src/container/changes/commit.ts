@@ -1,24 +1,24 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { nextChainId } from '../image/chain-id.ts';
-import type { Digest } from '../image/digest.ts';
-import { LAYER_TYPE, type Config, type Descriptor, type HistoryEntry } from '../image/manifest.ts';
-import { storedName } from '../image/reference.ts';
-import { adoptBlob, writeManifest } from '../store/add-image.ts';
-import type { Image } from '../store/image.ts';
-import { layerName } from '../store/paths.ts';
-import type { Store } from '../store/store.ts';
-import { publishLayer } from '../store/unpack.ts';
-import type { Workspace } from '../store/workspace.ts';
-import { snapshotSubvolume } from '../system/btrfs.ts';
-import { runCommand } from '../system/exec.ts';
-import { FileLock } from '../system/lock.ts';
-import type { OperationOptions } from '../system/progress.ts';
-import { epochSeconds, timestamp } from '../system/timestamp.ts';
+import { nextChainId } from '../../image/chain-id.ts';
+import type { Digest } from '../../image/digest.ts';
+import { LAYER_TYPE, type Config, type Descriptor, type HistoryEntry } from '../../image/manifest.ts';
+import { storedName } from '../../image/reference.ts';
+import { adoptBlob, writeManifest } from '../../store/add-image.ts';
+import type { Image } from '../../store/image.ts';
+import { layerName } from '../../store/paths.ts';
+import type { Store } from '../../store/store.ts';
+import { publishLayer } from '../../store/unpack.ts';
+import type { Workspace } from '../../store/workspace.ts';
+import { snapshotSubvolume } from '../../system/btrfs.ts';
+import { runCommand } from '../../system/exec.ts';
+import { FileLock } from '../../system/lock.ts';
+import type { OperationOptions } from '../../system/progress.ts';
+import { epochSeconds, timestamp } from '../../system/timestamp.ts';
 import type { DiffResult } from './diff.job.ts';
 import { diffJob, runDiff } from './diff.ts';
 import { freezeContainer, type Thaw } from './frozen.ts';
-import type { Container, ContainerRecord } from './record.ts';
+import type { Container, ContainerRecord } from '../record.ts';
 
 export interface CommitRequest extends OperationOptions {
   /** The new image's name; none where undefined. */

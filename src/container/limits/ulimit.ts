@@ -1,4 +1,4 @@
-import { ImgbootError } from '../errors.ts';
+import { ImgbootError } from '../../errors.ts';
 
 /** getrlimit(2) */
 const names = new Set(

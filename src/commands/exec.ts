@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
-import { readEnvironment } from '../cli/container-flags.ts';
+import { readEnvironment } from '../cli/read-container-flags.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';
 import { splitGuestArguments } from '../cli/guest-arguments.ts';
 import { ownStreams, terminalSize } from '../cli/own-streams.ts';

@@ -133,5 +133,10 @@ describe('a container is held to', () => {
     expect(host.containers()).toEqual([]);
     const swap = await host.run(['--memory-swap', '16m', BASE, 'true']);
     expect(swap.stderr).toContain('--memory-swap is memory and swap together');
+    const many = await host.run(['--cpus', '4096', BASE, 'true']);
+    expect([many.exitCode, many.stderr]).toEqual([
+      125,
+      expect.stringContaining('--cpus 4096 is more than this machine has'),
+    ]);
   });
 });

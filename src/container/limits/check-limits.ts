@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { ImgbootError } from '../../errors.ts';
 import { hasControllerFile, hasUnifiedCgroups } from './container-cgroup.ts';
 import type { Limits } from './limits.ts';
@@ -22,7 +23,15 @@ export function checkLimits(limits: Limits): Limits {
       { hint: 'enable it in the kernel, or leave out the option' },
     );
   }
-  const { memoryBytes, memorySwapBytes } = limits;
+  const { cpus, memoryBytes, memorySwapBytes } = limits;
+  // All of a machine's processors, whatever this process is held to itself.
+  const processors = os.cpus().length;
+  if (cpus !== undefined && cpus > processors)
+    throw new ImgbootError(
+      'IMGBOOT_CANNOT_LIMIT',
+      `--cpus ${cpus} is more than this machine has: ${processors} processors`,
+      { hint: `give at most ${processors}, or leave the option out` },
+    );
   if (memorySwapBytes !== undefined && memorySwapBytes >= 0) {
     if (memoryBytes === undefined || memorySwapBytes < memoryBytes)
       throw new ImgbootError(

@@ -3,6 +3,7 @@ import type { Input, ParserOutput } from '@oclif/core/interfaces';
 import { ImgbootError } from '../errors.ts';
 import { explainNoSpace } from '../system/no-space.ts';
 import type { Progress } from '../system/progress.ts';
+import { restartWithWritable } from '../system/writable-mount.ts';
 import { exitStatusOf } from './exit-status.ts';
 import { createReporter, type Reporter } from './reporter.ts';
 
@@ -19,6 +20,22 @@ export const storeFlag = {
     helpGroup: 'GLOBAL',
   }),
 };
+
+/** The commands that only read their store: they can do with one that is shown read-only. */
+const readers = new Set([
+  'deployment:inspect',
+  'deployment:ls',
+  'history',
+  'images',
+  'inspect',
+  'logs',
+  'network:inspect',
+  'network:ls',
+  'ps',
+  'status',
+  'volume:inspect',
+  'volume:ls',
+]);
 
 /**
  * What all commands share: results on stdout, talk on stderr, one form of error, exit statuses, and signals that
@@ -62,6 +79,9 @@ export abstract class ImgbootCommand extends Command {
     for (const [name, flag] of Object.entries(options?.flags ?? {})) {
       if (flag.type === 'boolean') flags[name] ??= false;
     }
+    // In a booted deployment, the store is shown read-only.
+    const { store } = flags;
+    if (typeof store === 'string' && !readers.has(this.id ?? '')) restartWithWritable(store);
     return parsed;
   }
 

@@ -42,7 +42,7 @@ const groups: readonly [title: string, commands: readonly string[]][] = [
       'top',
     ],
   ],
-  ['Boot', ['qemu', 'status']],
+  ['Boot', ['qemu', 'deploy', 'upgrade', 'switch', 'rollback', 'undeploy', 'status', 'bless']],
   ['Initramfs', ['mkinitramfs', 'lsinitramfs']],
   ['Machine', ['doctor', 'autocomplete']],
 ];

@@ -1,26 +1,47 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { readBootReport, type BootReport } from '../boot/boot-report.ts';
-import { ImgbootCommand } from '../cli/base-command.ts';
+import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
+import { humanSize } from '../cli/table.ts';
+import { versionTable } from '../cli/version-table.ts';
+import { deploymentStatus, type DeploymentStatus } from '../deploy/status.ts';
+import { Store } from '../store/store.ts';
 
-export default class Status extends ImgbootCommand {
-  static override summary = 'Show what this system was booted from, and how the boot went';
+type Status = Partial<DeploymentStatus> & Pick<DeploymentStatus, 'report'>;
+
+export default class StatusCommand extends ImgbootCommand {
+  static override summary = 'Show what is deployed, what this system was booted from, and how the boot went';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --json',
   ];
   static override enableJsonFlag = true;
+  static override flags = { ...storeFlag };
 
-  async run(): Promise<BootReport | null> {
-    await this.parse(Status);
-    const report = readBootReport();
-    if (report === undefined)
+  async run(): Promise<Status> {
+    const { flags } = await this.parse(StatusCommand);
+    // A system that another store was booted from may have none, or one that only root may see.
+    const isThere = existsSync(join(flags.store, 'store.json'));
+    const status: Status = isThere
+      ? deploymentStatus(Store.open(flags.store))
+      : { report: readBootReport() ?? null };
+    if (status.report === null)
       this.log('This system was not booted by imgboot: there is no /run/imgboot/boot.json.');
-    else this.log(statusLines(report));
-    return report ?? null;
+    else this.log(reportLines(status.report));
+    if (status.deployments !== undefined && status.deployments.length > 0) {
+      this.log('');
+      this.log(versionTable(status.deployments));
+      this.log(
+        `\nBooted next: ${status.default}; rollback goes to ${status.previous ?? 'nothing'}; ${humanSize(status.freeBytes!)} free.`,
+      );
+    }
+    return status;
   }
 }
 
-function statusLines(report: BootReport): string {
+function reportLines(report: BootReport): string {
   const rows: [string, string | null | undefined][] = [
+    ['Deployment', report.deployment?.got],
     [
       'Image',
       report.reference === null ? '(a plain root)' : `${report.reference} (${report.image?.slice(0, 19)})`,
@@ -42,7 +63,7 @@ function statusLines(report: BootReport): string {
   ];
   return rows
     .flatMap(([name, value]) =>
-      value === null || value === undefined ? [] : `${`${name}:`.padEnd(11)}${value}`,
+      value === null || value === undefined ? [] : `${`${name}:`.padEnd(12)}${value}`,
     )
     .join('\n');
 }

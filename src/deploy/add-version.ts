@@ -20,7 +20,7 @@ import {
 import { readFacts } from './facts.ts';
 import { makeVersion } from './make-version.ts';
 import { seedPersistent } from './persist.ts';
-import { unretained, withoutVersions } from './retain.ts';
+import { unretained, withDefault, withoutVersions } from './retain.ts';
 
 /** A version that has been made. */
 export interface Deployed {
@@ -75,7 +75,8 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
       const { persist } = settings;
       await seedPersistent(store, { name, image: image.id, persist, progress, signal });
       const made = { ...settings, number, image: image.id, chain: image.layers.at(-1)!.chainId, kver };
-      const staged = withVersion(before, { name, keep: request.keep, version: made });
+      const more = withVersion(before, { name, keep: request.keep, version: made });
+      const staged = withDefault(more, `${name}/${number}`, change.facts);
       progress?.({ step: `writing the boot entries of ${name}/${number}` });
       await change.stage(staged);
       signal?.throwIfAborted();
@@ -98,7 +99,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
   };
 }
 
-/** The deployments with one more version, which is the default. Pure but for the time. */
+/** The deployments with one more version. Pure but for the time. */
 function withVersion(
   before: Deployments,
   { name, keep, version }: { name: string; keep: number; version: Omit<Version, 'created' | 'pinned'> },
@@ -111,7 +112,6 @@ function withVersion(
   const deployment: Deployment = { name, keep, next: version.number + 1, versions };
   return {
     ...before,
-    default: `${name}/${version.number}`,
     deployments: [...before.deployments.filter((one) => one !== known), deployment],
   };
 }
@@ -148,7 +148,7 @@ function requireSpace(store: Store, { deployments }: Deployments, name: string):
 }
 
 /** The images of versions that are gone, where an upgrade has taken their names. */
-async function forgetImages(
+export async function forgetImages(
   store: Store,
   { next, removed }: { next: Deployments; removed: readonly NamedVersion[] },
 ): Promise<void> {

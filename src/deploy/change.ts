@@ -51,7 +51,7 @@ export class Change implements Disposable {
       const deployments: Deployments =
         known !== undefined && known.deployments.length > 0
           ? known
-          : { version: 1, machine: await findMachine(), default: null, deployments: [] };
+          : { version: 1, machine: await findMachine(), default: null, previous: null, deployments: [] };
       const change = new Change(store, { deployments, options, lock });
       await change.#sweep();
       return change;

@@ -51,6 +51,8 @@ export interface Deployments {
   machine: Machine;
   /** `desktop/3`; null where there are none. */
   default: string | null;
+  /** The last default before it that was good. */
+  previous: string | null;
   deployments: Deployment[];
 }
 

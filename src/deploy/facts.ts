@@ -24,7 +24,7 @@ export function readFacts(paths: StorePaths, deployments: Pick<Deployments, 'dep
     const count = readTries(join(directory, 'tries'));
     if (count > 0) tries.set(version.id, count);
   }
-  return { booted: readBootReport()?.deployment ?? undefined, good, tries };
+  return { booted: readBootReport()?.deployment?.got, good, tries };
 }
 
 /** What the initramfs counts; nothing where the file is missing or says nothing. */

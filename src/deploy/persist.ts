@@ -79,7 +79,9 @@ export function purgePersistent(store: Store, name: string): string[] {
     return true;
   });
   sweepHalfMade(parent);
-  if (readdirSync(parent).length === 0) rmdirSync(parent);
+  for (const directory of [parent, join(parent, '..')]) {
+    if (readdirSync(directory).length === 0) rmdirSync(directory);
+  }
   return purged.map(({ path }) => path);
 }
 

@@ -9,13 +9,26 @@ export const TRIES = 3;
  * @param id of the version
  */
 export function previousOf(
-  deployments: Pick<Deployments, 'deployments'>,
+  deployments: Deployments,
   id: string | null,
   { good }: Pick<Facts, 'good'>,
 ): NamedVersion | undefined {
+  const rank = (version: NamedVersion): number =>
+    [deployments.previous, deployments.default].indexOf(version.id);
   return allVersions(deployments)
     .filter((version) => version.id !== id && good.has(version.id))
-    .toSorted((a, b) => good.get(b.id)! - good.get(a.id)! || byAge(b, a))[0];
+    .toSorted((a, b) => rank(b) - rank(a) || good.get(b.id)! - good.get(a.id)! || byAge(b, a))[0];
+}
+
+/** The deployments with another default. Pure. */
+export function withDefault(
+  deployments: Deployments,
+  id: string | null,
+  { good }: Pick<Facts, 'good'>,
+): Deployments {
+  const now = deployments.default;
+  const previous = now !== null && now !== id && good.has(now) ? now : deployments.previous;
+  return { ...deployments, default: id, previous: previous === id ? null : previous };
 }
 
 /**
@@ -45,7 +58,8 @@ export function unretained(deployments: Deployments, facts: Facts): NamedVersion
 export function withoutVersions(deployments: Deployments, ids: ReadonlySet<string>): Deployments {
   return {
     ...deployments,
-    default: deployments.default !== null && ids.has(deployments.default) ? null : deployments.default,
+    default: unless(deployments.default, ids),
+    previous: unless(deployments.previous, ids),
     deployments: deployments.deployments
       .map((one) => ({
         ...one,
@@ -53,6 +67,10 @@ export function withoutVersions(deployments: Deployments, ids: ReadonlySet<strin
       }))
       .filter(({ versions }) => versions.length > 0),
   };
+}
+
+function unless(id: string | null, ids: ReadonlySet<string>): string | null {
+  return id !== null && ids.has(id) ? null : id;
 }
 
 function byAge(a: NamedVersion, b: NamedVersion): number {

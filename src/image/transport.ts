@@ -81,11 +81,8 @@ export interface CopyRequest extends RegistryOptions {
  */
 export async function copyImage(request: CopyRequest): Promise<void> {
   const side = request.remote === 'from' ? 'src' : 'dest';
-  const [os, architecture, variant] = request.platform?.split('/') ?? [];
   const args = [
-    ...(os === undefined ? [] : ['--override-os', os]),
-    ...(architecture === undefined ? [] : ['--override-arch', architecture]),
-    ...(variant === undefined ? [] : ['--override-variant', variant]),
+    ...platformArguments(request.platform),
     'copy',
     ...(request.to.startsWith('oci:') ? ['--dest-oci-accept-uncompressed-layers'] : []),
     ...(request.creds === undefined ? [] : [`--${side}-creds`, request.creds]),
@@ -97,13 +94,27 @@ export async function copyImage(request: CopyRequest): Promise<void> {
   try {
     await runCommand('skopeo', args, { cwd: request.cwd, signal: request.signal });
   } catch (cause) {
-    if (!(cause instanceof ImgbootError) || cause.code !== 'IMGBOOT_COMMAND_FAILED') throw cause;
-    throw new ImgbootError(
-      'IMGBOOT_COPY_FAILED',
-      `cannot copy ${request.from} to ${request.to}: ${skopeoWords(cause.message)}`,
-      { cause, hint: cause.hint },
-    );
+    throw copyFailure(`cannot copy ${request.from} to ${request.to}`, cause);
   }
+}
+
+/** skopeo's words for `os/arch[/variant]`. */
+export function platformArguments(platform: string | undefined): string[] {
+  const [os, architecture, variant] = platform?.split('/') ?? [];
+  return [
+    ...(os === undefined ? [] : ['--override-os', os]),
+    ...(architecture === undefined ? [] : ['--override-arch', architecture]),
+    ...(variant === undefined ? [] : ['--override-variant', variant]),
+  ];
+}
+
+/** The error where skopeo failed; another stays what it is. */
+export function copyFailure(what: string, cause: unknown): unknown {
+  if (!(cause instanceof ImgbootError) || cause.code !== 'IMGBOOT_COMMAND_FAILED') return cause;
+  return new ImgbootError('IMGBOOT_COPY_FAILED', `${what}: ${skopeoWords(cause.message)}`, {
+    cause,
+    hint: cause.hint,
+  });
 }
 
 /** skopeo's `msg="..."` without the log line around it. */

@@ -1,7 +1,9 @@
-import { REF_NAME } from '../image/manifest.ts';
+import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { BuildCache } from './build-cache.ts';
 import { findGarbage, removeGarbage, type Garbage } from './collect.ts';
+import { deployedVersions } from './deployed.ts';
+import { UnreadableImage, tryReadImage } from './image.ts';
 import { readIndex } from './index-file.ts';
 import type { Store } from './store.ts';
 
@@ -14,21 +16,25 @@ export interface Pruned extends Garbage {
 }
 
 /**
- * Removes images without a name, the build cache, and what nothing refers to. With `dryRun` it only says what would
+ * Removes images without a name that are not deployed, the build cache, and what nothing refers to. With `dryRun` it only says what would
  * go.
  */
 export async function prune(
   store: Store,
   { dryRun, ...options }: OperationOptions & { dryRun: boolean },
 ): Promise<Pruned> {
-  const nameless = readIndex(store.paths).manifests.filter(
-    (descriptor) => descriptor.annotations?.[REF_NAME] === undefined,
-  );
+  const deployed = new Set(deployedVersions(store.paths).map(({ image }) => image));
+  const isUnused = (descriptor: Descriptor): boolean => {
+    if (descriptor.annotations?.[REF_NAME] !== undefined) return false;
+    const image = tryReadImage(store.paths, descriptor);
+    return image instanceof UnreadableImage || !deployed.has(image.id);
+  };
+  const nameless = readIndex(store.paths).manifests.filter(isUnused);
   const images = nameless.map((descriptor) => descriptor.digest as string);
   const cache = new BuildCache(store.paths);
   if (dryRun) return { images, ...cache.size(), ...findGarbage(store, { keepsCache: false }) };
   await using _workspace = await store.workspace();
-  await store.forget((descriptor) => descriptor.annotations?.[REF_NAME] === undefined);
+  await store.forget(isUnused);
   // No build is under way while the content is ours alone.
   using _content = await store.lockContent('exclusive', options);
   const size = cache.size();

@@ -1,6 +1,7 @@
 import { ImgbootError } from '../errors.ts';
 import { REF_NAME } from '../image/manifest.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { deployedVersions } from './deployed.ts';
 import { readIndex } from './index-file.ts';
 import { imageContainers } from './image-containers.ts';
 import { collect } from './prune.ts';
@@ -14,7 +15,7 @@ export interface Removed {
 
 /**
  * Takes names from images; an image without a name is deleted with what only it used. An image ID stands for all
- * names of the image, and needs `force` when there are several, and when containers are made of an image that would be
+ * names of the image, and needs `force` when there are several, and when containers or deployments are made of an image that would be
  * deleted: these keep its layers. Either all of `names` are removed or none.
  * @throws IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_SEVERAL_NAMES, IMGBOOT_IMAGE_IN_USE
  */
@@ -51,7 +52,7 @@ export async function removeImages(
   return { untagged: [...untagged], deleted: [...digests].filter((digest) => !left.has(digest)) };
 }
 
-/** @throws IMGBOOT_IMAGE_IN_USE where a container is made of an image that would lose its last name */
+/** @throws IMGBOOT_IMAGE_IN_USE where a container or deployment is made of an image that would lose its last name */
 function refuseUsed(
   store: Store,
   { untagged, digests }: { untagged: ReadonlySet<string>; digests: ReadonlySet<string> },
@@ -59,12 +60,25 @@ function refuseUsed(
   const doomed = store.images().filter(({ descriptor }) => digests.has(descriptor.digest));
   for (const image of doomed) {
     if (store.names(image).some((name) => !untagged.has(name))) continue;
-    const users = imageContainers(store.paths, image.id);
+    const containers = imageContainers(store.paths, image.id);
+    const versions = deployedVersions(store.paths).filter((version) => version.image === image.id);
+    const users = [
+      ...named('container', containers),
+      ...named(
+        'deployment',
+        versions.map(({ id }) => id),
+      ),
+    ];
     if (users.length === 0) continue;
     throw new ImgbootError(
       'IMGBOOT_IMAGE_IN_USE',
-      `the image ${image.reference ?? image.id} is in use by the ${users.length === 1 ? 'container' : 'containers'} ${users.join(', ')}`,
-      { hint: `remove them first (imgboot rm), or the image alone with --force` },
+      `the image ${image.reference ?? image.id} is in use by the ${users.join(' and the ')}`,
+      { hint: `remove them first (imgboot rm, imgboot undeploy), or the image alone with --force` },
     );
   }
+}
+
+/** `container a`, `containers a, b`, or nothing. */
+function named(kind: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`${kind}${names.length === 1 ? '' : 's'} ${names.join(', ')}`];
 }

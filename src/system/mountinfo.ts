@@ -11,6 +11,8 @@ export interface MountPoint {
   source: string;
   /** Options of this mount: `ro`, `nosuid`. */
   options: string[];
+  /** Options of the file system, wherever it is mounted. */
+  superOptions: string[];
 }
 
 export function listMounts(path = '/proc/self/mountinfo'): MountPoint[] {
@@ -26,6 +28,7 @@ export function listMounts(path = '/proc/self/mountinfo'): MountPoint[] {
         options: words[5]!.split(','),
         fstype: rest[0]!,
         source: rest[1]!,
+        superOptions: (rest[2] ?? '').split(','),
       };
     });
 }

@@ -1,0 +1,25 @@
+import { Args } from '@oclif/core';
+import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
+import { pinVersion } from '../../deploy/pin.ts';
+import { Store } from '../../store/store.ts';
+
+export default class DeploymentPin extends ImgbootCommand {
+  static override summary = 'Keep a version, whatever comes after it';
+  static override examples = ['<%= config.bin %> <%= command.id %> desktop/2'];
+  static override args = {
+    version: Args.string({ required: true, description: 'such as desktop/3; the newest of a deployment' }),
+  };
+  static override flags = { ...storeFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DeploymentPin);
+    requireRoot('deployment pin');
+    const id = await pinVersion(Store.open(flags.store), {
+      version: args.version,
+      pinned: true,
+      progress: this.progress,
+      signal: this.signal,
+    });
+    this.log(`${id} is pinned.`);
+  }
+}

@@ -7,8 +7,9 @@ imgboot_rootfstype=
 imgboot_rootflags=
 imgboot_rootmode=ro
 imgboot_init=
-# imgboot.image=, imgboot.store=, imgboot.writable=, imgboot.keep=
+# imgboot.image=, imgboot.deployment=, imgboot.store=, imgboot.writable=, imgboot.keep=
 imgboot_image=
+imgboot_deployment=
 imgboot_store=
 imgboot_writable=
 imgboot_keep=1
@@ -114,12 +115,19 @@ imgboot_take_parameter() {
     rd.md=* | rd.md.* | rd.lvm=* | rd.lvm.*) imgboot_take_volume_parameter "$1" "$value" ;;
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
     imgboot.image=*) imgboot_image=$value ;;
+    imgboot.deployment=*)
+      if imgboot_is_deployment "$value"; then
+        imgboot_deployment=$value
+      else
+        imgboot_refuse_parameter "$1" 'is neither NAME nor NAME/NUMBER of a deployment'
+      fi
+      ;;
     imgboot.store=*) imgboot_store=$value ;;
     imgboot.writable=*)
       case $value in
-        ephemeral | persistent | ram) imgboot_writable=$value ;;
+        ephemeral | persistent | previous | ram) imgboot_writable=$value ;;
         ram:size=*) imgboot_take_word "$1" "${value#ram:size=}" '*[!0-9kKmMgG%]*' 'a size' && imgboot_writable=$value ;;
-        *) imgboot_refuse_parameter "$1" 'is none of ephemeral, persistent, ram, ram:size=SIZE' ;;
+        *) imgboot_refuse_parameter "$1" 'is none of ephemeral, persistent, previous, ram, ram:size=SIZE' ;;
       esac
       ;;
     imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
@@ -194,11 +202,14 @@ imgboot_check_parameters() {
   [ -n "$imgboot_root" ] \
     || imgboot_fail 'mounting the root file system' 'there is no root= on the kernel command line' \
       'add one, such as root=UUID=... (blkid names it)'
-  [ -z "$imgboot_image" ] || [ -z "$imgboot_overlay" ] \
+  [ -z "$imgboot_image" ] || [ -z "$imgboot_deployment" ] \
+    || imgboot_fail "imgboot.deployment=$imgboot_deployment on the kernel command line" \
+      "there is imgboot.image=$imgboot_image, too" 'leave one of the two in the boot entry'
+  [ -z "$imgboot_image$imgboot_deployment" ] || [ -z "$imgboot_overlay" ] \
     || imgboot_fail "rd.overlay=$imgboot_overlay on the kernel command line" 'is for roots that are no image' \
       'say with imgboot.writable= where an image is written to, and take rd.overlay out'
-  if [ -z "$imgboot_image" ] && [ -n "$imgboot_top$imgboot_writable" ]; then
+  if [ -z "$imgboot_image$imgboot_deployment" ] && [ -n "$imgboot_top$imgboot_writable" ]; then
     imgboot_fail 'reading the kernel command line' 'it asks for a top or writable layer, but for no image' \
-      'add imgboot.image=REFERENCE'
+      'add imgboot.image=REFERENCE or imgboot.deployment=NAME'
   fi
 }

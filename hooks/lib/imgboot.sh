@@ -15,11 +15,16 @@
 # and imgboot_work to a directory for mounts, which need not be there.
 
 : "${imgboot_bin:=/usr/bin}"
-for imgboot_part in text cmdline device layers luks passphrase volumes plain overlay watchdog store writable toplayer report shutdown; do
+for imgboot_part in text cmdline device layers luks passphrase volumes plain overlay watchdog store deployment persist \
+  writable ram toplayer report shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"
 done
 unset imgboot_part
+
+# Whether the disks are only read (a RAM boot); the one of them whose journal has changes that are not seen.
+imgboot_reads_only=
+imgboot_pending=
 
 # Stops the boot. One line: what was tried, what happened, what to do.
 # $1: what was tried  $2: what happened  $3: what to do
@@ -47,7 +52,7 @@ imgboot_boot() {
   host_break pre-mount
   imgboot_try_resume
   imgboot_step mount
-  if [ -n "$imgboot_image" ]; then
+  if [ -n "$imgboot_image$imgboot_deployment" ]; then
     imgboot_boot_image "$root"
   else
     imgboot_boot_plain "$root"
@@ -60,7 +65,7 @@ imgboot_boot() {
   imgboot_tell_degraded
   imgboot_step ''
   imgboot_write_report "$imgboot_init"
-  [ -z "$imgboot_image" ] || imgboot_close_disk
+  [ -z "$imgboot_image$imgboot_deployment" ] || imgboot_close_disk
   rm -f "$imgboot_run/devices" "$imgboot_run/layers" "$imgboot_run/crypttab"
   host_break pre-pivot
   imgboot_stop_watchdog
@@ -70,31 +75,56 @@ imgboot_boot() {
 imgboot_boot_image() {
   mkdir -p "$imgboot_work/disk" "$imgboot_work/merge" "$imgboot_work/ram"
   case ${imgboot_writable:-ephemeral} in
-    ram*) imgboot_read_options "${imgboot_rootflags:+$imgboot_rootflags,}ro" ;;
-    *)
-      imgboot_check_filesystem
-      imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw"
-      ;;
+    ram*) imgboot_reads_only=1 ;;
   esac
-  imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
+  imgboot_mount_disk
   imgboot_find_store "$imgboot_work/disk"
-  imgboot_find_image "$imgboot_image"
+  if [ -n "$imgboot_deployment" ]; then
+    imgboot_step deployment
+    imgboot_open_deployment
+  else
+    imgboot_find_image "$imgboot_image"
+  fi
+  imgboot_tell_journal
+  # The last layer once more has the top layer that it was given.
+  [ "$imgboot_writable" != previous ] || imgboot_top=
   if [ -n "$imgboot_top" ]; then
     imgboot_step 'top layer'
     imgboot_open_toplayer
   fi
   imgboot_step 'writable layer'
-  host_info "booting $imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
+  host_info "booting ${imgboot_version:+$imgboot_name, }$imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
   imgboot_make_root "$1"
+  imgboot_mount_persist "$1"
+  imgboot_bring_modules "$1"
   imgboot_settle_machine_id "$1"
   imgboot_step store
   imgboot_close_toplayer
   imgboot_show_store "$1"
 }
 
+# Mounts the root file system with the store; one that is only read is neither checked nor written to.
+imgboot_mount_disk() {
+  if [ -n "$imgboot_reads_only" ]; then
+    imgboot_read_options "${imgboot_rootflags:+$imgboot_rootflags,}ro"
+  else
+    imgboot_check_filesystem
+    imgboot_reply="${imgboot_rootflags:+$imgboot_rootflags,}rw"
+  fi
+  imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
+}
+
+# Mounts it anew, to write to it, with what its journal has.
+imgboot_write_disk() {
+  imgboot_try 'mounting the root file system to write to it' umount "$imgboot_work/disk"
+  imgboot_reads_only=
+  imgboot_pending=
+  imgboot_mount_disk
+}
+
 # Keeps the report beside the writable layer, where that is on the disk, and closes the disk.
 imgboot_close_disk() {
-  [ -z "$imgboot_writable_dir" ] || imgboot_keep_report "$imgboot_deployment" \
+  [ -z "$imgboot_writable_dir" ] || imgboot_keep_report "$imgboot_place" \
     || imgboot_fallback "the boot report could not be kept in $imgboot_store_path/deployments/$imgboot_name"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
   imgboot_try 'closing the root file system' umount "$imgboot_work/disk"
@@ -114,18 +144,15 @@ imgboot_settle_machine_id() {
   esac
 }
 
-# Adds what keeps a mount from writing to the disk, not even what its journal has for it; a boot that asked for that
-# (ram) says so when there is something in the journal.
+# Adds, for a boot that only reads the disk, what keeps a mount from writing even what its journal has for it;
+# imgboot_pending is the device whose journal has something.
 # $1: options
 imgboot_read_options() {
   local pending=''
-  case ${imgboot_writable:-ephemeral} in
-    ram*) ;;
-    *)
-      imgboot_reply=$1
-      return 0
-      ;;
-  esac
+  if [ -z "$imgboot_reads_only" ]; then
+    imgboot_reply=$1
+    return 0
+  fi
   case $imgboot_fstype in
     ext3 | ext4)
       # s_feature_incompat at 1024 + 0x60: 4 is EXT4_FEATURE_INCOMPAT_RECOVER.
@@ -143,9 +170,16 @@ imgboot_read_options() {
   esac
   case ${pending:-0} in
     0) ;;
-    *) imgboot_fallback "the journal of $imgboot_device has changes that a ram boot does not replay; it sees the file system without them" ;;
+    *) imgboot_pending=$imgboot_device ;;
   esac
   imgboot_reply=$1
+}
+
+# Says, once, that a boot sees a file system as it was before its journal.
+imgboot_tell_journal() {
+  [ -n "$imgboot_pending" ] || return 0
+  imgboot_fallback "the journal of $imgboot_pending has changes that a ram boot does not replay; it sees the file system without them"
+  imgboot_pending=
 }
 
 # Finds the program that gets the machine: init= or the usual ones; left in imgboot_init.

@@ -125,9 +125,9 @@ imgboot_mount_options() {
 imgboot_try_resume() {
   local why='' device="$imgboot_device" fstype="$imgboot_fstype" members="$imgboot_members" numbers
   [ -n "$imgboot_resume" ] && [ -z "$imgboot_noresume" ] || return 0
-  case $imgboot_image,$imgboot_writable,$imgboot_overlay in
+  case $imgboot_image$imgboot_deployment,$imgboot_writable,$imgboot_overlay in
     '',*,?*) why='this boot has an overlay' ;;
-    '',* | *,persistent,*) ;;
+    '',* | *,persistent,* | *,previous,*) ;;
     *) why='the writable layer of this boot is made anew' ;;
   esac
   if [ -n "$why" ]; then

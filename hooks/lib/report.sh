@@ -59,7 +59,14 @@ imgboot_write_report() {
     printf ', '
     imgboot_report_string fstype "$imgboot_fstype"
     printf ' },\n  '
-    if [ -n "$imgboot_image" ]; then
+    if [ -n "$imgboot_deployment" ]; then
+      printf '"deployment": { '
+      imgboot_report_string asked "$imgboot_deployment"
+      printf ', '
+      imgboot_report_string got "$imgboot_name"
+      printf ', "try": %s },\n  ' "${imgboot_try_number:-null}"
+    fi
+    if [ -n "$imgboot_image$imgboot_deployment" ]; then
       printf '"writable": { '
       imgboot_report_string asked "$imgboot_writable"
       printf ', '

@@ -6,7 +6,7 @@
 imgboot_leave_way_back() {
   local clean=''
   # What a ram boot leaves alone, its cleaner does, too.
-  case $imgboot_image,$imgboot_writable_got in
+  case $imgboot_image$imgboot_deployment,$imgboot_writable_got in
     ,* | *,ram) ;;
     *) [ -z "$imgboot_store_shown" ] || ! imgboot_has_leftovers "$1$imgboot_store_shown/deployments/$imgboot_name" || clean=1 ;;
   esac
@@ -15,6 +15,7 @@ imgboot_leave_way_back() {
   cp -L "$imgboot_bin/busybox" /run/initramfs/bin/
   cp "$imgboot_lib/shutdown" ${clean:+"$imgboot_lib/clean"} /run/initramfs/
   [ -z "$clean" ] || imgboot_leave_cleaner "$1"
+  [ -z "$imgboot_deployment" ] || imgboot_leave_bless
   imgboot_keep_dmsetup
 }
 
@@ -48,7 +49,7 @@ imgboot_tell_udev() {
 # Whether there is something for the cleaner.
 # $1: deployments/<name>
 imgboot_has_leftovers() {
-  local path count=0
+  local path used count=0
   for path in "$1"/ephemeral.* "$1"/.new.* "$1"/.trash.* "$1"/base.*; do
     [ -e "$path" ] || continue
     case ${path##*/} in
@@ -57,6 +58,12 @@ imgboot_has_leftovers() {
         [ "$count" -le "$imgboot_keep" ] || return 0
         ;;
       "$imgboot_base") ;;
+      base.*)
+        # The last ephemeral layer lies on it (imgboot.writable=previous).
+        for used in "$1"/ephemeral/on/*/"${path##*/}"; do
+          [ -d "$used" ] || return 0
+        done
+        ;;
       *) return 0 ;;
     esac
   done

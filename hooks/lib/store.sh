@@ -4,7 +4,10 @@
 # The store's path as the booted system will see it, and where it is now.
 imgboot_store_path=
 imgboot_store_dir=
-# Of the image: its name in boot/ and deployments/, and the file's lines.
+# Where the booted system finds it.
+imgboot_store_shown=
+# Of the image: its name in deployments/ (a reference, encoded, or the version of a deployment), and the lines of its
+# boot file.
 imgboot_name=
 imgboot_reference=
 imgboot_image_id=
@@ -189,11 +192,12 @@ imgboot_list_references() {
   imgboot_reply=${imgboot_reply:-none}
 }
 
-# Reads a file of boot/; a value that cannot be right is a failure, an unknown key is not.
+# Reads the boot file of an image; a value that cannot be right is a failure, an unknown key is not.
 # $1: the file
 imgboot_read_boot_file() {
   local line value version='' layer
   imgboot_layers=
+  [ -f "$1" ] || imgboot_broken_store "there is no $1"
   while IFS= read -r line; do
     value=${line#*=}
     case $line in
@@ -224,4 +228,27 @@ imgboot_read_boot_file() {
 imgboot_broken_store() {
   imgboot_fail "reading the store $imgboot_store_path on $imgboot_device" "$1" \
     'repair it with imgboot fsck --repair, or boot another image'
+}
+
+# Shows the store to the booted system where imgboot's commands look for it, and, where it lies elsewhere on the
+# disk, at that path, too: read-only, and nobody's but root's.
+# $1: the new root
+imgboot_show_store() {
+  local path
+  for path in /var/lib/imgboot "$imgboot_store_path"; do
+    [ "$path" != "$imgboot_store_shown" ] || return 0
+    if ! imgboot_bind_store "$1$path" "$1" "$path"; then
+      imgboot_fallback "the store is not shown at $path: there is no such directory, and none can be made"
+      continue
+    fi
+    imgboot_store_shown=$path
+  done
+}
+
+# $1: where  $2: the new root  $3: the path in it
+imgboot_bind_store() {
+  # A path that links lead elsewhere is not followed: it may be the image's own, but it is not this one.
+  imgboot_is_plain_path "$2" "$3" || return 1
+  [ -d "$1" ] || { mkdir -p "${1%/*}" && mkdir -m 0700 "$1"; } 2> /dev/null || return 1
+  mount --bind "$imgboot_store_dir" "$1" && mount -o remount,bind,ro none "$1"
 }

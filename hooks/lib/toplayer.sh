@@ -24,6 +24,7 @@ imgboot_open_toplayer() {
     mkdir -p "$mounted"
     imgboot_read_options "${imgboot_topflags:+$imgboot_topflags,}ro,nodev,nosuid,noexec"
     imgboot_mount_device "$imgboot_reply" "$mounted" 'the top layer' toplayerflags
+    imgboot_tell_journal
     imgboot_top_mounted=$mounted
   fi
   imgboot_is_plain_path "$mounted" "/$imgboot_toppath" \

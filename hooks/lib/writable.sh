@@ -11,46 +11,45 @@
 #   made/<mark>              one for each subvolume that is ours: statfs's f_fsid, which no other subvolume of the file
 #                            system ever has. Directories, since their making and a rename after it reach the disk
 #                            in this order
+# What a layer was made on is a directory, too: its chain's digits, and below it the base, if it has one; for a
+# subvolume in made/<mark>/, for an overlay in on/, beside its upper/.
 
-# deployments/<name> of the image, as a path, and as overlayfs reads it from layers/.
-imgboot_deployment=
-imgboot_deployment_from_layers=
+# deployments/<name> of the image, or deployments/<name>/<number> of a deployment, as a path, and as overlayfs reads it
+# from layers/.
+imgboot_place=
+imgboot_place_from_layers=
 # What the booted system writes to, below deployments/<name>; empty in RAM.
 imgboot_writable_got=
 imgboot_writable_dir=
-# The first user.* attribute that RAM could not hold; whether an ext2 in RAM holds the top layer instead.
-imgboot_lost_attributes=
-imgboot_ram_image=
 # With a top layer: image and top layer, merged, in deployments/<name>.
 imgboot_base=
-# Where the booted system finds the store.
-imgboot_store_shown=
 
 # Makes the writable layer that was asked for and mounts the new root.
 # $1: where
 imgboot_make_root() {
-  imgboot_deployment=$imgboot_store_dir/deployments/$imgboot_name
-  imgboot_deployment_from_layers=../deployments/$imgboot_name
+  imgboot_place=$imgboot_store_dir/deployments/$imgboot_name
+  imgboot_place_from_layers=../deployments/$imgboot_name
   if [ -n "$imgboot_top" ]; then
     imgboot_base=${imgboot_layers# }
     imgboot_base=base.${imgboot_top_digest#sha256:}.${imgboot_base%% *}
   fi
   case ${imgboot_writable:=ephemeral} in
     ram*) imgboot_make_ram "$1" ;;
+    previous) imgboot_take_previous "$1" ;;
     ephemeral)
-      imgboot_open_deployment
+      imgboot_open_place
       imgboot_make_ephemeral "$1"
       ;;
     persistent)
-      imgboot_open_deployment
+      imgboot_open_place
       imgboot_make_persistent "$1"
       ;;
   esac
 }
 
-imgboot_open_deployment() {
-  [ -d "$imgboot_deployment" ] && return 0
-  imgboot_try 'making a place for the writable layer' mkdir -p -m 0700 "$imgboot_deployment"
+imgboot_open_place() {
+  [ -d "$imgboot_place" ] && return 0
+  imgboot_try 'making a place for the writable layer' mkdir -p -m 0700 "$imgboot_place"
 }
 
 # Runs a command that must succeed.
@@ -84,20 +83,45 @@ imgboot_make_ephemeral() {
   imgboot_new_layer "$imgboot_base"
   new=$imgboot_reply
   imgboot_set_aside
-  imgboot_try 'publishing the writable layer' mv "$new" "$imgboot_deployment/ephemeral"
+  imgboot_try 'publishing the writable layer' mv "$new" "$imgboot_place/ephemeral"
   imgboot_mount_layer "$1" ephemeral "$imgboot_base"
   imgboot_writable_got=ephemeral
   imgboot_writable_dir=ephemeral
 }
 
+# Mounts the last ephemeral layer as it is, on what it was made on: its own top layer is in it, or in its base.
+# $1: the new root
+imgboot_take_previous() {
+  local layer="$imgboot_place/ephemeral" what='booting the last ephemeral layer once more' mend made
+  mend='boot with imgboot.writable=ephemeral, which makes a new one'
+  [ -d "$layer" ] || imgboot_fail "$what" "there is no $imgboot_store_path/deployments/$imgboot_name/ephemeral" "$mend"
+  imgboot_is_ours "$layer" || imgboot_fail "$what" 'imgboot did not make this subvolume' "$mend"
+  made=$layer/on
+  [ "$imgboot_driver" = overlay ] || made=$imgboot_place/made/$(stat -f -c %i "$layer")
+  set -- "$1" "$made"/*
+  made='an unknown image'
+  [ ! -d "$2" ] || made=sha256:${2##*/}
+  [ "$made" = "$imgboot_chain" ] || imgboot_fail "$what" "it was made on $made, and the image is now $imgboot_chain" "$mend"
+  set -- "$1" "$2"/*
+  imgboot_base=
+  if [ -e "$2" ]; then
+    imgboot_base=${2##*/}
+    [ "$imgboot_driver" = btrfs ] || [ -d "$imgboot_place/$imgboot_base/upper" ] \
+      || imgboot_fail "$what" "the top layer that it was made on, $imgboot_base, is no longer there" "$mend"
+  fi
+  imgboot_mount_layer "$1" ephemeral "$imgboot_base"
+  imgboot_writable_got=previous
+  imgboot_writable_dir=ephemeral
+}
+
 # Renames the last boot's layer to the next number. One that we did not make is not ours to rename.
 imgboot_set_aside() {
-  local old="$imgboot_deployment/ephemeral"
+  local old="$imgboot_place/ephemeral"
   [ -e "$old" ] || [ -L "$old" ] || return 0
   imgboot_is_ours "$old" \
     || imgboot_fail "renaming $imgboot_store_path/deployments/$imgboot_name/ephemeral" 'imgboot did not make this subvolume' \
       'rename it yourself, or boot with imgboot.writable=ram'
-  imgboot_next_number "$imgboot_deployment/ephemeral."
+  imgboot_next_number "$imgboot_place/ephemeral."
   imgboot_try 'keeping the last writable layer' mv "$old" "$old.$imgboot_reply"
 }
 
@@ -105,29 +129,30 @@ imgboot_set_aside() {
 # $1: the base that it is made on, in deployments/<name>; none for the image itself
 imgboot_new_layer() {
   local new
-  imgboot_next_number "$imgboot_deployment/.new."
-  new=$imgboot_deployment/.new.$imgboot_reply
+  imgboot_next_number "$imgboot_place/.new."
+  new=$imgboot_place/.new.$imgboot_reply
   if [ "$imgboot_driver" = btrfs ]; then
-    imgboot_snapshot "${1:+$imgboot_deployment/$1}" "$new"
+    imgboot_snapshot "${1:+$imgboot_place/$1}" "$new" "${imgboot_chain#sha256:}${1:+/$1}"
   else
     imgboot_try 'making the writable layer' mkdir -m 0700 "$new"
-    imgboot_try 'making the writable layer' mkdir -m 0755 "$new/upper" "$new/work"
+    imgboot_try 'making the writable layer' \
+      mkdir -p -m 0755 "$new/upper" "$new/work" "$new/on/${imgboot_chain#sha256:}${1:+/$1}"
   fi
   imgboot_reply=$new
 }
 
-# $1: a subvolume; empty for the image's layer  $2: the snapshot to make
+# $1: a subvolume; empty for the image's layer  $2: the snapshot to make  $3: what it is made on, as a mark has it
 imgboot_snapshot() {
   local source="${1:-$imgboot_store_dir/layers/${imgboot_layers# }}"
   source=${source%% *}
   imgboot_try "making a snapshot of ${source##*/}" btrfs subvolume snapshot "$source" "$2"
-  imgboot_try 'marking the snapshot as ours' imgboot_mark "$2"
+  imgboot_try 'marking the snapshot as ours' imgboot_mark "$2" "$3"
 }
 
-# $1: a subvolume that we made
+# $1: a subvolume that we made  $2: what it is made on
 imgboot_mark() {
   local mark
-  mark=$(stat -f -c %i "$1") && mkdir -p "$imgboot_deployment/made/$mark"
+  mark=$(stat -f -c %i "$1") && mkdir -p "$imgboot_place/made/$mark/$2"
 }
 
 # Whether we made it: a directory of an overlay in our own directory is; a subvolume is, if it has our mark.
@@ -136,18 +161,18 @@ imgboot_is_ours() {
   local mark
   [ ! -L "$1" ] || return 1
   [ "$imgboot_driver" = btrfs ] || return 0
-  mark=$(stat -f -c %i "$1") && [ -d "$imgboot_deployment/made/$mark" ]
+  mark=$(stat -f -c %i "$1") && [ -d "$imgboot_place/made/$mark" ]
 }
 
 # Makes, once for each top layer, the image with the top layer applied. The name says what is in it, so a rename
 # publishes it whole.
 imgboot_make_base() {
   local new
-  [ ! -d "$imgboot_deployment/$imgboot_base" ] || return 0
+  [ ! -d "$imgboot_place/$imgboot_base" ] || return 0
   imgboot_new_layer ''
   new=$imgboot_reply
   imgboot_apply_to_layer "$new"
-  imgboot_try 'publishing the top layer' mv "$new" "$imgboot_deployment/$imgboot_base"
+  imgboot_try 'publishing the top layer' mv "$new" "$imgboot_place/$imgboot_base"
 }
 
 # Applies the top layer to a layer that nobody uses yet, and makes that durable.
@@ -165,7 +190,7 @@ imgboot_apply_to_layer() {
 
 # $1: the new root
 imgboot_make_persistent() {
-  local layer="$imgboot_deployment/persistent" chain='' has='' new
+  local layer="$imgboot_place/persistent" chain='' has='' new
   imgboot_writable_got=persistent
   imgboot_writable_dir=persistent
   if [ -d "$layer" ]; then
@@ -206,14 +231,14 @@ imgboot_update_persistent() {
   fi
   [ "$1" != "$imgboot_top_digest" ] || return 0
   imgboot_write_record toplayer "applying $imgboot_top_digest"
-  imgboot_try 'recording the top layer' sync -f "$imgboot_deployment"
-  imgboot_apply_to_layer "$imgboot_deployment/persistent"
+  imgboot_try 'recording the top layer' sync -f "$imgboot_place"
+  imgboot_apply_to_layer "$imgboot_place/persistent"
   imgboot_write_record toplayer "$imgboot_top_digest"
 }
 
 # $1: persistent.WHAT  $2: its one line
 imgboot_write_record() {
-  local file="$imgboot_deployment/persistent.$1"
+  local file="$imgboot_place/persistent.$1"
   imgboot_try "writing persistent.$1" imgboot_write_line "$file.new" "$2"
   imgboot_try "writing persistent.$1" sync -f "$file.new"
   imgboot_try "writing persistent.$1" mv "$file.new" "$file"
@@ -224,73 +249,13 @@ imgboot_write_line() {
   printf '%s\n' "$2" > "$1"
 }
 
-# $1: the new root
-imgboot_make_ram() {
-  local size="${imgboot_writable#ram}" top=''
-  size=${size#:}
-  imgboot_writable_got=ram
-  imgboot_try 'making a writable layer in RAM' mount -t tmpfs -o "mode=0755${size:+,$size}" imgboot-ram "$imgboot_work/ram"
-  imgboot_try 'making a writable layer in RAM' mkdir "$imgboot_work/ram/upper" "$imgboot_work/ram/work"
-  if [ -n "$imgboot_top" ]; then
-    imgboot_make_ram_toplayer
-    top=$imgboot_reply
-  fi
-  imgboot_mount_overlay "$1" "$top" "$imgboot_work/ram"
-  # The overlay keeps the file systems; the booted system has no use for their names.
-  [ -z "$imgboot_ram_image" ] || imgboot_try 'unmounting the top layer' umount "$imgboot_work/ram/ext2"
-  imgboot_try 'unmounting the RAM layer' umount -l "$imgboot_work/ram"
-}
-
-# Applies the top layer in RAM, as a lower directory of its own, which is left in imgboot_reply. Before Linux 6.6 a
-# tmpfs has no user.* attributes; a top layer that has some gets a small ext2 in a file there.
-imgboot_make_ram_toplayer() {
-  local error
-  imgboot_apply_in_ram "$imgboot_work/ram/top"
-  if [ -n "$imgboot_lost_attributes" ]; then
-    host_load_module loop
-    host_load_module ext4
-    if error=$(imgboot_make_ram_image 2>&1); then
-      rm -rf "$imgboot_work/ram/top"
-      imgboot_apply_in_ram "$imgboot_work/ram/ext2/top"
-      [ -z "$imgboot_lost_attributes" ] \
-        || imgboot_fail 'applying the top layer' "$imgboot_lost_attributes" 'boot with a newer kernel'
-      imgboot_ram_image=1
-      imgboot_reply="$imgboot_work/ram/ext2/top/upper"
-      return 0
-    fi
-    imgboot_fallback "the top layer in RAM is without its user.* attributes: $error"
-  fi
-  imgboot_reply="$imgboot_work/ram/top/upper"
-}
-
-# $1: the directory to make
-imgboot_apply_in_ram() {
-  imgboot_lost_attributes=
-  imgboot_try 'making the top layer in RAM' mkdir "$1" "$1/upper" "$1/work"
-  imgboot_mount_overlay "$imgboot_work/merge" '' "$1"
-  imgboot_apply_toplayer "$imgboot_work/merge"
-  imgboot_try 'unmounting the top layer' umount "$imgboot_work/merge"
-}
-
-# Makes an ext2 in RAM with room for the top layer and mounts it.
-imgboot_make_ram_image() {
-  local file="$imgboot_work/ram/ext2.img" size
-  # Room for the content and its rounding, and for an inode a KiB.
-  size=$(du -sk "$imgboot_top_dir")
-  size=$(((${size%%[!0-9]*} + imgboot_top_files * 4 + 1024) * 2))
-  mkdir "$imgboot_work/ram/ext2" \
-    && dd if=/dev/null of="$file" bs=1024 seek="$size" 2> /dev/null \
-    && "$imgboot_bin/busybox" mke2fs -F -b 1024 -i 1024 -I 256 -m 0 "$file" > /dev/null \
-    && mount -t ext4 -o loop "$file" "$imgboot_work/ram/ext2"
-}
-
 # Mounts a published layer as the new root.
 # $1: where  $2: the layer in deployments/<name>  $3: its base, if it has one
 imgboot_mount_layer() {
   if [ "$imgboot_driver" = btrfs ]; then
-    imgboot_try 'mounting the new root' mount --bind "$imgboot_deployment/$2" "$1"
+    imgboot_try 'mounting the new root' mount --bind "$imgboot_place/$2" "$1"
   else
-    imgboot_mount_overlay "$1" "${3:+$imgboot_deployment_from_layers/$3/upper}" "$imgboot_deployment_from_layers/$2"
+    imgboot_mount_overlay "$1" "${3:+$imgboot_place_from_layers/$3/upper}" "$imgboot_place_from_layers/$2"
   fi
 }
 
@@ -311,26 +276,3 @@ imgboot_mount_overlay() {
 imgboot_mount_in() (
   cd "$1" && shift && mount "$@"
 )
-
-# Shows the store to the booted system where imgboot's commands look for it, and, where it lies elsewhere on the
-# disk, at that path, too: read-only, and nobody's but root's.
-# $1: the new root
-imgboot_show_store() {
-  local path
-  for path in /var/lib/imgboot "$imgboot_store_path"; do
-    [ "$path" != "$imgboot_store_shown" ] || return 0
-    if ! imgboot_bind_store "$1$path" "$1" "$path"; then
-      imgboot_fallback "the store is not shown at $path: there is no such directory, and none can be made"
-      continue
-    fi
-    imgboot_store_shown=$path
-  done
-}
-
-# $1: where  $2: the new root  $3: the path in it
-imgboot_bind_store() {
-  # A path that links lead elsewhere is not followed: it may be the image's own, but it is not this one.
-  imgboot_is_plain_path "$2" "$3" || return 1
-  [ -d "$1" ] || { mkdir -p "${1%/*}" && mkdir -m 0700 "$1"; } 2> /dev/null || return 1
-  mount --bind "$imgboot_store_dir" "$1" && mount -o remount,bind,ro none "$1"
-}

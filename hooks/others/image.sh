@@ -54,7 +54,7 @@ imgboot_add_files() {
   cp "$imgboot_share/lib/"*.sh "$imgboot_share/others/asked.sh" "$imgboot_share/others/boot" "$target/" || return 1
   chmod 644 "$target"/*.sh "$target/boot"
   # dracut's modules have a function of that name.
-  command install -m 755 "$imgboot_share/lib/clean" "$imgboot_share/lib/shutdown" "$target/" || return 1
+  command install -m 755 "$imgboot_share/lib/bless" "$imgboot_share/lib/clean" "$imgboot_share/lib/shutdown" "$target/" || return 1
   command install -m 755 "$busybox" "$target/bin/busybox" || return 1
   applets=" $("$busybox" --list | tr '\n' ' ') "
   while read -r applet; do

@@ -14,8 +14,11 @@ export interface BootReport {
   /** The ChainID of the file system that was booted. */
   chain: string | null;
   driver: 'btrfs' | 'overlay' | null;
-  /** The version of a deployment, such as `desktop/3`; null or absent where none was booted. */
-  deployment?: string | null;
+  /**
+   * Of a deployment: `imgboot.deployment=` as it was given, the version that was booted (`desktop/3`), and which boot it
+   * is of one that is not yet found good; null where that is not counted.
+   */
+  deployment?: { asked: string; got: string; try: number | null };
   /** The store's path on the root's file system. */
   store: string | null;
   root: { asked: string | null; device: string | null; fstype: string | null };

@@ -23,7 +23,11 @@ export async function runJob({ disk, mountPoint }: DiskReportJob): Promise<BootR
   const options = `loop,${readOnlyOptions[filesystem]}`;
   await runCommand('mount', ['-t', filesystem, '-o', options, disk, mountPoint]);
   try {
-    const [newest] = globSync(join(mountPoint, DISK_STORE, 'deployments/*/boot.json'))
+    // Of images, and of versions of deployments.
+    const [newest] = globSync(['*/boot.json', '*/[0-9]*/boot.json'], {
+      cwd: join(mountPoint, DISK_STORE, 'deployments'),
+    })
+      .map((name) => join(mountPoint, DISK_STORE, 'deployments', name))
       .map((file) => ({ file, time: statSync(file).mtimeMs }))
       .toSorted((a, b) => b.time - a.time);
     return newest && requireBootReport(newest.file);

@@ -377,14 +377,19 @@ describe('the scripts of the hooks', () => {
       'cmdline',
       'device',
       'store',
+      'deployment',
+      'persist',
       'writable',
+      'ram',
       'toplayer',
       'report',
       'shutdown',
     ];
     const { exitCode, stdout } = await execa('shellcheck', [
       ...files.map((name) => path.join(library, `${name}.sh`)),
-      ...['lib/clean', 'lib/shutdown', 'own/init'].map((name) => path.join(repository, 'hooks', name)),
+      ...['lib/bless', 'lib/clean', 'lib/shutdown', 'own/init'].map((name) =>
+        path.join(repository, 'hooks', name),
+      ),
     ]);
     expect([exitCode, stdout]).toEqual([0, '']);
   });

@@ -45,6 +45,11 @@ export class AsideFile {
     }
   }
 
+  /** Where it is until it is published: for programs that write it themselves. */
+  get asidePath(): string {
+    return this.#aside;
+  }
+
   get sizeBytes(): number {
     return this.#sizeBytes;
   }

@@ -11,6 +11,7 @@ export function machineArguments(machine: Machine): string[] {
     '-no-user-config',
     '-nodefaults',
     ...processorArguments(machine),
+    ...firmwareArguments(machine),
     ...bootArguments(machine),
     ...controllerArguments(machine),
     ...(machine.drives ?? []).flatMap(driveArguments),
@@ -37,6 +38,16 @@ function processorArguments({ accelerator, cpus, machine, memoryBytes }: Machine
     '-m',
     `${Math.ceil(memoryBytes / MEBIBYTE)}M`,
   ];
+}
+
+function firmwareArguments({ firmware }: Machine): string[] {
+  if (firmware === undefined) return [];
+  const flash = (file: string, readOnly: string): string[] => [
+    '-drive',
+    `if=pflash,format=raw,file=${optionValue(file)}${readOnly}`,
+  ];
+  // In this order: the first chip has the program.
+  return [...flash(firmware.code, ',readonly=on'), ...flash(firmware.variables, '')];
 }
 
 function bootArguments({ kernel, initrd, append }: Machine): string[] {
@@ -92,7 +103,8 @@ export function driveDeviceOption(drive: Drive, index: number): string {
   // An NVMe disk without a serial number is refused.
   const name = drive.serial ?? (bus === 'nvme' ? `drive${index}` : undefined);
   const serial = name === undefined ? '' : `,serial=${optionValue(name)}`;
-  return `${driveDevice(bus, index)},drive=drive${index}${serial}`;
+  const order = drive.bootIndex === undefined ? '' : `,bootindex=${drive.bootIndex}`;
+  return `${driveDevice(bus, index)},drive=drive${index}${serial}${order}`;
 }
 
 function networkArguments({ network }: Machine): string[] {

@@ -18,8 +18,18 @@ export interface Drive {
   bus?: DriveBus | undefined;
   /** Not there when the machine starts: `plugDrive` puts it in, on the buses scsi and usb. */
   isUnplugged?: true | undefined;
+  /** Which drive the firmware boots from: the least first; none that has no number. */
+  bootIndex?: number | undefined;
   /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-SERIAL); at most 20 characters. */
   serial?: string | undefined;
+}
+
+/** UEFI as two flash chips. */
+export interface UefiFirmware {
+  /** The program; read only. */
+  code: string;
+  /** The machine's own variables, which it writes. */
+  variables: string;
 }
 
 /** A virtual machine, as the argument builder takes it. */
@@ -29,6 +39,8 @@ export interface Machine {
   cpus: number;
   /** `q35` (PCI Express) by default; `pc` is the older i440fx. */
   machine?: 'q35' | 'pc' | undefined;
+  /** What boots from the drives where no kernel is given; QEMU's BIOS when undefined. */
+  firmware?: UefiFirmware | undefined;
   /** The kernel that is started directly: a bzImage, or an uncompressed vmlinux with a PVH note. */
   kernel?: string | undefined;
   initrd?: string | undefined;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { replaceFile, syncDirectory } from '../system/durable.ts';
@@ -31,6 +31,12 @@ export function removeLoaderFile(path: string): void {
   syncDirectory(dirname(path));
 }
 
+/** What our lines remember of the file before them: it was not there, or its last line had no end. */
+const marks = { absent: ' (new)', open: ' (+)', none: '' } as const;
+const OUR_LINES = new RegExp(
+  `(^|\\n)${BEGIN}( \\(new\\)| \\(\\+\\)|)\\n(?:(?!${BEGIN}).*\\n)*?${END}(?:\\n|$)`,
+);
+
 /**
  * Makes a file that others write to, too, have our lines at its end, or none of ours; one that we made goes again with
  * them. Idempotent: back and forth gives the same bytes.
@@ -38,24 +44,28 @@ export function removeLoaderFile(path: string): void {
 export function writeOurLines(path: string, lines: readonly string[]): void {
   const before = readLoaderFile(path);
   if (before === undefined && lines.length === 0) return;
+  const wasAbsent = before === undefined || OUR_LINES.exec(before)?.[2] === marks.absent;
   const others = withoutOurLines(before ?? '');
-  const after = lines.length === 0 ? others : withOurLines(others, lines);
-  if (after === '' && before !== undefined && before !== '') {
-    rmSync(path);
-    syncDirectory(dirname(path));
-  } else writeLoaderFile(path, after);
+  if (lines.length > 0) writeLoaderFile(path, withOurLines(others, { lines, wasAbsent }));
+  else if (wasAbsent && others === '') removeLoaderFile(path);
+  else writeLoaderFile(path, others);
 }
 
 /** A file's text without what {@link writeOurLines} put there. Pure. */
 export function withoutOurLines(text: string): string {
-  return text.replaceAll(
-    new RegExp(`(?:^|\\n)${BEGIN}(\\+?)\\n[^]*?${END}(?:\\n|$)`, 'g'),
-    (_, joined: string) => (joined === '+' ? '' : _.startsWith('\n') ? '\n' : ''),
-  );
+  const match = OUR_LINES.exec(text);
+  if (match === null) return text;
+  const before = text.slice(0, match.index) + match[1]!;
+  const after = text.slice(match.index + match[0].length);
+  return match[2] === marks.open && after === '' ? before.slice(0, -1) : before + after;
 }
 
-/** Pure. A last line without its end gets one, which `+` remembers. */
-function withOurLines(others: string, lines: readonly string[]): string {
-  const open = others !== '' && !others.endsWith('\n');
-  return `${others}${open ? '\n' : ''}${[`${BEGIN}${open ? '+' : ''}`, ...lines, END].join('\n')}\n`;
+/** Pure. */
+function withOurLines(
+  others: string,
+  { lines, wasAbsent }: { lines: readonly string[]; wasAbsent: boolean },
+): string {
+  const isOpen = others !== '' && !others.endsWith('\n');
+  const mark = wasAbsent && others === '' ? marks.absent : isOpen ? marks.open : marks.none;
+  return `${others}${isOpen ? '\n' : ''}${[`${BEGIN}${mark}`, ...lines, END].join('\n')}\n`;
 }

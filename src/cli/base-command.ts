@@ -1,4 +1,5 @@
-import { Command, Flags } from '@oclif/core';
+import { Command } from '@oclif/core/command';
+import { Flags } from './oclif.ts';
 import type { Input, ParserOutput } from '@oclif/core/interfaces';
 import { ImgbootError } from '../errors.ts';
 import { explainNoSpace } from '../system/no-space.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './oclif.ts';
 import { DEFAULT_PIDS_LIMIT } from '../container/limits/limits.ts';
 
 const many = { multiple: true, multipleNonGreedy: true } as const;

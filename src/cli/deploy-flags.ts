@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './oclif.ts';
 import type { DeployRequest } from '../deploy/deploy.ts';
 import { topLayerWords } from '../deploy/top-layer.ts';
 import { Contents } from '../initramfs/contents.ts';

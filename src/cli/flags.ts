@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './oclif.ts';
 import { driverNames } from '../store/driver.ts';
 
 /** For commands that may make the store. */

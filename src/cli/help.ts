@@ -1,4 +1,5 @@
-import { Help, type Command } from '@oclif/core';
+import type { Command } from '@oclif/core/command';
+import { Help } from '@oclif/core/help';
 
 /** The verbs, in the rooms a user looks for them in. */
 const groups: readonly [title: string, commands: readonly string[]][] = [

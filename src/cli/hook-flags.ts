@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from './oclif.ts';
 import { hookGenerators, type HookGenerator } from '../boot/hooks.ts';
 import { ImgbootError } from '../errors.ts';
 

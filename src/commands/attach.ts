@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';
 import { ownStreams } from '../cli/own-streams.ts';

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { checkImage } from '../boot/check-image.ts';
 import { buildImage } from '../build/build-image.ts';
 import { buildProgress } from '../cli/build-progress.ts';

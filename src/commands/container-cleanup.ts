@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { tidyCgroups } from '../container/cleanup.ts';
 import { finish } from '../container/foreground.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { bootFlags, findFlags, moduleFlags, readBootFlags } from '../cli/deploy-flags.ts';
 import { deployImage, type Deployed } from '../deploy/deploy.ts';

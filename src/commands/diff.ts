@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { printable } from '../cli/table.ts';
 import { diffContainer, type PathChange } from '../container/changes/diff.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand } from '../cli/base-command.ts';
 import { table } from '../cli/table.ts';
 import { ImgbootError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { readEnvironment } from '../cli/read-container-flags.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';

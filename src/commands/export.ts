@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { exportContainer } from '../container/changes/copy-rootfs.ts';
 import { tryFindContainer } from '../container/record.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { checkContainers } from '../container/check-containers.ts';
 import { fsck, type Problem } from '../store/fsck.ts';

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { age, humanSize, table } from '../cli/table.ts';
 import { imageHistory, type HistoryStep } from '../store/describe.ts';

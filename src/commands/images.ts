@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { age, humanSize, table } from '../cli/table.ts';
 import { describeImage, type ImageSummary } from '../store/describe.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { checkImage } from '../boot/check-image.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { bootFindingLines } from '../cli/boot-findings.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { parseMoment, readLogs, type LogEntry } from '../container/logs.ts';
 import { findContainer } from '../container/record.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand } from '../cli/base-command.ts';
 import { causeTable } from '../cli/initramfs-report.ts';
 import { humanSize } from '../cli/table.ts';

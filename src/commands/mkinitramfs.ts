@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import type { ImageInitramfsRequest } from '../boot/image-initramfs.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { causeTable, comparisonLines } from '../cli/initramfs-report.ts';

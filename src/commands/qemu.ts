@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { checkWritable } from '../boot/command-line.ts';
 import { diskFilesystems } from '../boot/disk.ts';
 import { Guest } from '../boot/guest.ts';

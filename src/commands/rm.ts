@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { eachContainer } from '../cli/each-container.ts';
 import { sweepContainers } from '../container/cleanup.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { containerFlags } from '../cli/container-flags.ts';
 import { readContainerFlags } from '../cli/read-container-flags.ts';

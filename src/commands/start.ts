@@ -1,4 +1,4 @@
-import { Flags, Args } from '@oclif/core';
+import { Flags, Args } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { eachContainer } from '../cli/each-container.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { humanSize, table } from '../cli/table.ts';
 import { findContainer, listContainers, type Container } from '../container/record.ts';

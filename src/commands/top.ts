@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../cli/base-command.ts';
 import { table } from '../cli/table.ts';
 import { findContainer } from '../container/record.ts';

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import { undeploy, type Undeployed } from '../deploy/undeploy.ts';

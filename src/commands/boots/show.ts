@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../../cli/oclif.ts';
 import { requireBootReport, type BootReport } from '../../boot/boot-report.ts';
 import { readDiskReport } from '../../boot/disk-report.ts';
 import { timelineSvg } from '../../boot/timeline-svg.ts';

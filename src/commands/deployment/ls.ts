@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../../cli/base-command.ts';
 import { versionTable } from '../../cli/version-table.ts';
 import { deploymentStatus, type VersionStatus } from '../../deploy/status.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../../cli/oclif.ts';
 import { installHooks } from '../../boot/hooks.ts';
 import { ImgbootCommand, requireRoot } from '../../cli/base-command.ts';
 import { hookArgs, hookRootFlag, readGenerators } from '../../cli/hook-flags.ts';

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../../cli/base-command.ts';
 import { NetworkState } from '../../container/network/network-state.ts';
 import { describeNetwork, type NetworkDescription } from '../../container/network/networks.ts';

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, storeFlag } from '../../cli/base-command.ts';
 import { table } from '../../cli/table.ts';
 import { NetworkState } from '../../container/network/network-state.ts';

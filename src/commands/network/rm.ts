@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { removeNetwork } from '../../container/network/remove-network.ts';
 import { Store } from '../../store/store.ts';

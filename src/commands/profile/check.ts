@@ -1,5 +1,5 @@
 import { release } from 'node:os';
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { ImgbootError } from '../../errors.ts';
 import { checkProfile, type ProfileFinding } from '../../initramfs/check-profile.ts';

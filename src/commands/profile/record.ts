@@ -1,5 +1,5 @@
 import { release } from 'node:os';
-import { Flags } from '@oclif/core';
+import { Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand } from '../../cli/base-command.ts';
 import { profileText, type MachineProfile } from '../../initramfs/machine-profile.ts';
 import { recordFirmware, recordMachine } from '../../initramfs/record-machine.ts';

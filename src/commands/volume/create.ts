@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { driverFlag } from '../../cli/flags.ts';
 import { anonymousVolumeName, createVolume, type Volume } from '../../container/volume/volume.ts';

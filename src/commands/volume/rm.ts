@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { removeVolume } from '../../container/volume/volume.ts';
 import { Store } from '../../store/store.ts';

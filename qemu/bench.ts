@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { measureBoots } from './bench/boot.ts';
 import { measureBuild } from './bench/build.ts';
+import { measureDeploy } from './bench/deploy.ts';
 import { measureInitramfs } from './bench/initramfs.ts';
 import { measureMemory } from './bench/memory.ts';
 import { describeMachine } from './bench/machine.ts';
@@ -13,7 +14,7 @@ import { measureUnpack } from './bench/unpack.ts';
 
 // `npm run bench`: ratios against peers, all in one run on one machine, because only such ratios mean anything.
 
-const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'run', 'memory'] as const;
+const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'run', 'deploy', 'memory'] as const;
 type Part = (typeof parts)[number];
 
 const asked = process.argv.slice(2);
@@ -35,6 +36,7 @@ if (wanted('initramfs') || wanted('boot')) {
 if (wanted('unpack')) comparisons.push(...(await measureUnpack()));
 if (wanted('build')) comparisons.push(...(await measureBuild()));
 if (wanted('run')) comparisons.push(...(await measureRun()));
+if (wanted('deploy')) comparisons.push(...(await measureDeploy()));
 if (wanted('memory')) comparisons.push(...(await measureMemory()));
 
 process.stdout.write(asText(comparisons));

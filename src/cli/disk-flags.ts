@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Flags } from '@oclif/core';
+import { Flags } from './oclif.ts';
 import { diskFilesystems } from '../boot/disk.ts';
 import { chooseBootLoader, firmwareChoices, type FirmwareChoice } from '../disk/boot-loader.ts';
 import type { DiskContent } from '../disk/write-disk.ts';

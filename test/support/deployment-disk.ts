@@ -74,11 +74,11 @@ export async function deploymentDisk(
 }
 
 /** Runs a script in `deployments/` of a disk's store. */
-export async function inDeployments(disk: string, script: string): Promise<void> {
+export async function inDeployments(disk: string, script: string, store = STORE): Promise<void> {
   const words = ['--mount', '--propagation', 'private', 'sh', '-euc'];
   await execa('unshare', [
     ...words,
-    `mount -o loop "$1" /mnt; cd /mnt/${STORE}/deployments\n${script}`,
+    `mount -o loop "$1" /mnt; cd /mnt/${store}/deployments\n${script}`,
     'sh',
     disk,
   ]);

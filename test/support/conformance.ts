@@ -6,6 +6,7 @@ import type { BootReport } from '../../src/boot/boot-report.ts';
 import type { VirtualMachine } from '../../src/vm/virtual-machine.ts';
 import { runVariable } from './boot-fixtures.ts';
 import { bootMachine } from './boot-machine.ts';
+import { inDeployments } from './deployment-disk.ts';
 import { expectClean, onDisk } from './disk-check.ts';
 import { initramfsOf, type Generator } from './generators.ts';
 import { makeOnce } from './make-once.ts';
@@ -14,16 +15,19 @@ import { writeExt4, writeStore, writeTinySystem } from './tiny-machine.ts';
 
 const BOOT_MS = 150_000;
 const LAYER = '1111111111111111';
-const DEPLOYMENT = 'var/lib/imgboot/deployments/tiny%3A1';
+const DEPLOYMENTS = 'var/lib/imgboot/deployments';
+const DEPLOYMENT = `${DEPLOYMENTS}/tiny%3A1`;
 
 /** What the tiny system shows of itself: facts of files, then the report; and it ends as systemd does. */
 const look = `
 mount -t proc proc /proc 2> /dev/null
-cd /; for file in etc/name etc/gone usr/lib/x opt/a written; do
+cd /; for file in etc/name etc/gone usr/lib/x opt/a written srv/kept; do
   [ ! -f $file ] || echo "FACT $file: $(cat $file) $(stat -c '%a %u:%g' $file)"
 done
 echo "FACT lib -> $(readlink lib)"
 echo now > written
+[ ! -d srv ] || echo now > srv/kept
+[ ! -x /run/initramfs/bless ] || echo "FACT $(/run/initramfs/bless 2>&1)"
 echo REPORT; cat /run/imgboot/boot.json; echo END
 sync
 if [ ! -x /run/initramfs/shutdown ]; then
@@ -128,6 +132,44 @@ export function describeConformance(generator: Generator): void {
       expect(again.facts).toEqual([...withTop, kept, link]);
       expect(again.report!.writable).toMatchObject({ asked: 'persistent', got: 'persistent' });
     });
+
+    it(
+      'a deployment is counted, has its persistent directory, and is blessed',
+      threeBoots,
+      async (context) => {
+        const reference = 'boot/tiny%3A1';
+        await inDeployments(
+          disks[0]!,
+          `mkdir -p desktop/1 desktop/persist/%2Fsrv; echo before > desktop/persist/%2Fsrv/kept
+        { cat ../${reference}; echo persist=/srv; } > desktop/1/boot`,
+        );
+        const { facts, report } = await boot(context, {
+          name: `${filesystem}-deployment`,
+          words: words.replace(/imgboot.image=.*/, 'imgboot.deployment=desktop toplayer=LABEL=top'),
+          disks,
+          filesystem,
+        });
+        expect(facts).toEqual([...withTop, 'srv/kept: before 644 0:0', link, 'desktop/1 is good']);
+        expect(report).toMatchObject({
+          deployment: { asked: 'desktop', got: 'desktop/1', try: 1 },
+          writable: { got: 'ephemeral', layer: 'deployments/desktop/1/ephemeral' },
+          topLayer: { files: 4 },
+          fallbacks: [],
+        });
+        const left = await onDisk(
+          { path: disks[0]!, filesystem },
+          `cd ${DEPLOYMENTS}/desktop; cat persist/%2Fsrv/kept; ls 1`,
+        );
+        expect(left.split('\n').filter((name) => !name.startsWith('base.'))).toEqual([
+          'now',
+          'boot',
+          'boot.json',
+          'ephemeral',
+          'good',
+          ...(driver === 'btrfs' ? ['made'] : []),
+        ]);
+      },
+    );
 
     it("a ram boot leaves the disk's bytes as they were", threeBoots, async (context) => {
       const before = (await execa('sha256sum', disks)).stdout;

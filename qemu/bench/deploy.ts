@@ -65,6 +65,8 @@ async function importImage(
   await $`sh -euc ${'cd "$1"; mkdir large; for i in $(seq "$2"); do truncate -s 100M large/$i; done'} sh ${root} ${files}`;
   await $`sh -euc ${'tar --directory "$1" --create . | zstd -1 | "$2" import --store "$3" --driver "$4" - "$5"'} sh ${root} ${imgboot} ${image.store} ${image.driver} ${`${image.size}:1`}`;
   await $`rm --recursive ${root}`;
+  // A deployment waits until it is on the disk, and with it all that was written before.
+  await $`sync --file-system ${mountPoint}`;
 }
 
 /** Boots a version until it has its root. @returns the seconds of the step that makes the writable layer */
@@ -89,11 +91,11 @@ async function bootOnce(
       memoryBytes: 2 ** 30,
       cpus: 1,
       ...files,
-      append: `root=UUID=${uuid} imgboot.store=/store imgboot.deployment=${size}/${number} init=/bin/true console=ttyS0 panic=-1`,
+      append: `root=UUID=${uuid} imgboot.store=/store imgboot.deployment=${size}/${number} init=/bin/sync console=ttyS0 panic=-1`,
       drives: [{ path: filesystem.diskPath, format: 'raw', access: 'write' }],
       console: 'captured',
     });
-    // Its init ends at once, and with it the machine: what is measured is over by then.
+    // Its init writes all to the disk and ends, and with it the machine: what is measured is over by then.
     await machine.waitForExit({ timeoutMs: 180_000 });
   } finally {
     await filesystem.mount();

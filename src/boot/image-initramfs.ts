@@ -1,4 +1,5 @@
 import type { InitramfsReport, InitramfsRequest } from '../initramfs/make-initramfs.ts';
+import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { viewNeedsMount, viewOf } from '../store/view.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
@@ -7,6 +8,8 @@ import { runJob, type ImageInitramfsJob } from './image-initramfs.job.ts';
 
 export interface ImageInitramfsRequest extends OperationOptions {
   reference: string;
+  /** The image, where the caller has it; what the reference names when undefined. */
+  image?: Image | undefined;
   initramfs: Omit<InitramfsRequest, 'root'>;
   /** Where to put a copy of the image's kernel; none is made when undefined. */
   kernelOutput?: string | undefined;
@@ -23,9 +26,9 @@ export async function makeImageInitramfs(
 ): Promise<InitramfsReport> {
   using _content = await store.lockContent('shared', request);
   await using workspace = await store.workspace();
-  const { reference, initramfs, kernelOutput, ...options } = request;
+  const { reference, image = store.image(reference), initramfs, kernelOutput, ...options } = request;
   const job: ImageInitramfsJob = {
-    view: viewOf(store, store.image(reference), workspace),
+    view: viewOf(store, image, workspace),
     reference,
     initramfs,
     kernelOutput,

@@ -66,14 +66,14 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
       const version = { name, number, reference: settings.reference };
       kver = await makeVersion(store, {
         version,
-        image: image.id,
+        image,
         modules: request.modules,
         kver: request.kver,
         progress,
         signal,
       });
       const { persist } = settings;
-      await seedPersistent(store, { name, image: image.id, persist, progress, signal });
+      await seedPersistent(store, { name, image, persist, progress, signal });
       const made = { ...settings, number, image: image.id, chain: image.layers.at(-1)!.chainId, kver };
       const more = withVersion(before, { name, keep: request.keep, version: made });
       const staged = withDefault(more, `${name}/${number}`, change.facts);

@@ -140,7 +140,7 @@ async function bootFilesystem(mount: MountPoint, rootDevice: string): Promise<Ma
 
 /** @throws IMGBOOT_UNSUPPORTED_FILESYSTEM */
 export async function filesystemUuid(device: string): Promise<string> {
-  const { stdout } = await runCommand('blkid', ['-o', 'value', '-s', 'UUID', '--', device], {
+  const { stdout } = await runCommand('blkid', ['--probe', '-o', 'value', '-s', 'UUID', '--', device], {
     okStatuses: [0, 2],
   });
   if (stdout !== '') return stdout;

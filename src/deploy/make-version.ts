@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { makeImageInitramfs } from '../boot/image-initramfs.ts';
 import { Contents } from '../initramfs/contents.ts';
 import { parseModuleSelection, type ModuleSelection } from '../initramfs/module-request.ts';
+import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { syncDirectory, syncTree } from '../system/durable.ts';
 import type { OperationOptions } from '../system/progress.ts';
@@ -18,8 +19,7 @@ export async function makeVersion(
   store: Store,
   request: OperationOptions & {
     version: Pick<NamedVersion, 'name' | 'number' | 'reference'>;
-    /** The start of the image's ID, or a name of it. */
-    image: string;
+    image: Image;
     modules: ModuleSelection | undefined;
     kver: string | undefined;
   },
@@ -33,7 +33,8 @@ export async function makeVersion(
   const aside = join(parent, `${NEW_PREFIX}${version.number}`);
   mkdirSync(aside, { mode: 0o700 });
   const { kver } = await makeImageInitramfs(store, {
-    reference: request.image,
+    reference: version.reference,
+    image: request.image,
     initramfs: {
       kver: request.kver,
       modules: request.modules ?? parseModuleSelection('universal', new Contents()),

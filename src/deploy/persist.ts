@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmdirSync
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { encodeReference } from '../image/reference.ts';
+import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { viewOf } from '../store/view.ts';
 import { createSubvolume, deleteSubvolume, isSubvolume, subvolumeUuid } from '../system/btrfs.ts';
@@ -38,7 +39,7 @@ export function checkPersistPath(text: string): string {
  */
 export async function seedPersistent(
   store: Store,
-  request: OperationOptions & { name: string; image: string; persist: readonly string[] },
+  request: OperationOptions & { name: string; image: Image; persist: readonly string[] },
 ): Promise<void> {
   const { name, persist, ...options } = request;
   const parent = persistRoot(store, name);
@@ -47,7 +48,7 @@ export async function seedPersistent(
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   using _content = await store.lockContent('shared', options);
   await using workspace = await store.workspace();
-  const view = viewOf(store, store.image(request.image), workspace);
+  const view = viewOf(store, request.image, workspace);
   sweepHalfMade(parent);
   for (const path of missing) {
     options.progress?.({ step: `copying ${path} of the image` });

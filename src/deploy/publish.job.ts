@@ -4,6 +4,8 @@ import type { LoaderPlan } from '../loader/plan.ts';
 import { publish } from '../loader/publish.ts';
 import { runCommand } from '../system/exec.ts';
 import { unmount } from '../system/libc.ts';
+import { listMounts } from '../system/mountinfo.ts';
+import { filesystemUuid } from './detect.ts';
 
 /** Plain data. */
 export interface PublishJob {
@@ -25,8 +27,9 @@ async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<v
   const source = boot === null ? word('root')! : `UUID=${boot.uuid}`;
   const type = boot === null ? word('rootfstype') : boot.fstype;
   const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
+  const device = (await mountedDevice(source, type)) ?? source;
   try {
-    await runCommand('mount', [...(type === undefined ? [] : ['-t', type]), ...options, source, mountPoint]);
+    await runCommand('mount', [...(type === undefined ? [] : ['-t', type]), ...options, device, mountPoint]);
   } catch (cause) {
     if (!(cause instanceof CommandFailed)) throw cause;
     throw new ImgbootError(
@@ -35,4 +38,15 @@ async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<v
       { cause, hint: 'plug in the disk that has it; blkid lists the file systems that there are' },
     );
   }
+}
+
+/** The device of a file system that is mounted already: without udev, others are found by a list that may be old. */
+async function mountedDevice(source: string, type: string | undefined): Promise<string | undefined> {
+  const mounted = listMounts().filter(
+    (one) => one.source.startsWith('/dev/') && one.fstype === (type ?? one.fstype),
+  );
+  for (const device of new Set(mounted.map((one) => one.source))) {
+    if ((await filesystemUuid(device).catch(() => undefined)) === source.replace(/^UUID=/, '')) return device;
+  }
+  return undefined;
 }

@@ -46,12 +46,14 @@ export function renderSystemdBootEntry(template: string, entry: BootEntry): stri
 
 /**
  * A pattern takes the first entry that it matches, also one that has used up its tries. These sort last, and versions
- * newest first: while the default, which is the newest, is counted, the pattern of all versions means it, and then the
- * best that there is.
+ * newest first: while a default is counted that is the newest, the pattern of all versions means it, and then the best
+ * that there is.
  */
-function defaultLines({ defaultId, counting }: LoaderPlan): string[] {
+function defaultLines({ defaultId, counting, entries }: LoaderPlan): string[] {
   if (defaultId === undefined) return [];
-  return [`default ${counting === 'no' ? `${defaultId}[.+]*conf` : 'imgboot-*[0-9].conf'}`];
+  const orders = entries.filter(({ kind }) => kind === 'version').map(({ order }) => Number(order));
+  const isNewest = Number(entries.find(({ id }) => id === defaultId)?.order) === Math.max(...orders);
+  return [`default ${counting !== 'no' && isNewest ? 'imgboot-*[0-9].conf' : `${defaultId}[.+]*conf`}`];
 }
 
 /** The file name to write an entry to; one that has another counter than it should is renamed. */

@@ -1,0 +1,408 @@
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { deployImage } from '../../src/deploy/deploy.ts';
+import { undeploy } from '../../src/deploy/undeploy.ts';
+import type { LoaderName } from '../../src/loader/machine.ts';
+import { createSubvolume, subvolumeUuid } from '../../src/system/btrfs.ts';
+import { DeployHost, bootableLayer, stagedRequest } from '../support/deploy-host.ts';
+import { listing } from '../support/listing.ts';
+import { registry } from '../support/registry.ts';
+import { runCli, runCliOk } from '../support/run-cli.ts';
+import { tar } from '../support/tar-builder.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
+import { drivers, storeFilesystem, type StoreFilesystem } from '../support/test-store.ts';
+
+describe.each(drivers)('on a machine with a system of its own, with the $driver driver', (driver) => {
+  let host: DeployHost;
+  beforeEach(async () => {
+    host = await DeployHost.create(driver);
+    await host.load('desktop:latest', 1);
+  });
+  afterEach(async () => host[Symbol.asyncDispose]());
+
+  it('an image is deployed, upgraded, gone back from and taken away, and the system is as it was', async () => {
+    const before = await listing(path.join(host.boot, 'loader'));
+    expect(host.bootedNext()).toBe('debian');
+    expect(await host.deploy('desktop', '--append', 'quiet "a b"')).toContain(
+      'desktop/1 is booted by default',
+    );
+    expect(host.bootedNext()).toBe('desktop/1');
+    expect(host.entries()).toEqual([
+      'debian.conf',
+      'imgboot-desktop-1+3.conf',
+      ...['fresh', 'persistent', 'previous', 'ram'].map((choice) => `imgboot-desktop-1-${choice}.conf`),
+    ]);
+    const entry = readFileSync(path.join(host.boot, 'loader/entries/imgboot-desktop-1+3.conf'), 'utf8');
+    expect(entry).toMatch(
+      /^options root=UUID=\S+ rootfstype=\S+ .*imgboot\.deployment=desktop\/1 .* quiet "a b"$/m,
+    );
+    host.bless('desktop/1');
+
+    expect(await host.store.cliOk('upgrade')).toBe('desktop/1 has the newest desktop:latest.\n');
+    await host.load('desktop:latest', 2);
+    expect(await host.store.cliOk('upgrade', ['--check'])).toBe(
+      'There is a newer desktop:latest than that of desktop/1.\n',
+    );
+    expect(await host.store.cliOk('upgrade')).toContain('desktop/2 is booted by default');
+    expect(host.bootedNext()).toBe('desktop/2');
+    expect(host.entries()).toContain('imgboot-desktop-1.conf');
+    expect(host.deployments.deployments[0]!.versions[1]!.append).toEqual(['quiet "a b"']);
+    expect(readFileSync(host.version('desktop/2', 'boot'), 'utf8')).toContain('\nprevious=desktop/1\n');
+
+    expect(await host.store.cliOk('rollback')).toContain('desktop/1 is booted by default');
+    expect(host.bootedNext()).toBe('desktop/1');
+    // What was gone back from is not deployed again because it is there.
+    expect(await host.store.cliOk('upgrade')).toBe('desktop/2 has the newest desktop:latest.\n');
+    // The image of an older version has lost its name, and is kept.
+    expect(await host.store.cliOk('prune')).toContain('Removed 0 images, 0 layers');
+    expect((await host.store.cli('rmi', ['desktop'])).stderr).toContain('in use by the deployment desktop/2');
+    expect(await host.store.fsck()).toEqual([]);
+
+    expect(await host.store.cliOk('undeploy', ['desktop'])).toBe(
+      'Removed: desktop/1\nRemoved: desktop/2\nNothing is deployed any more.\n',
+    );
+    const untimed = (lines: string[]): string[] =>
+      lines.map((line) => line.replace(/ [0-9]+\.[0-9]+ /, ' ')).sort();
+    expect(untimed(await listing(path.join(host.boot, 'loader')))).toEqual(untimed(before));
+    expect(readdirSync(host.boot).sort()).toEqual(['loader', 'lost+found']);
+    expect(readdirSync(path.join(host.store.path, 'deployments'))).toEqual([]);
+  });
+
+  it('the newest are kept, with the good one, the default and what is pinned', async () => {
+    await host.deploy('desktop');
+    host.bless('desktop/1');
+    await runCliOk(['deployment', 'pin', '--store', host.store.path, 'desktop/1']);
+    for (const number of [2, 3, 4]) {
+      await host.load('desktop:latest', number);
+      await host.deploy('desktop');
+    }
+    expect(await host.versions()).toEqual(['desktop/1', 'desktop/3', 'desktop/4']);
+    expect(host.strays()).toEqual([]);
+    // The image of the one that is gone went with it.
+    expect((await host.store.images()).length).toBe(3);
+    expect(host.store.layers().length).toBe(3);
+    await host.store.cliOk('rollback', ['desktop/3']);
+    expect(host.bootedNext()).toBe('desktop/3');
+    await host.load('desktop:latest', 5);
+    await host.deploy('desktop', '--keep', '1');
+    expect(await host.versions()).toEqual(['desktop/1', 'desktop/5']);
+  });
+
+  it('persistent directories are seeded once, outlive everything, and go by --purge', async () => {
+    await host.load(
+      'desktop:latest',
+      2,
+      { path: 'srv', type: 'directory', mode: 0o2750, uid: 7, gid: 8 },
+      { path: 'srv/file', content: 'seed', uid: 9, xattrs: { 'user.note': 'kept' } },
+      { path: 'data', type: 'symlink', link: 'srv' },
+    );
+    await host.deploy('desktop', '--persist', '/data,/none', '--persist', '/srv/');
+    const kept = host.version('desktop', 'persist', '%2Fdata');
+    const stats = statSync(kept);
+    expect([stats.mode & 0o7777, stats.uid, stats.gid]).toEqual([0o2750, 7, 8]);
+    expect(statSync(path.join(kept, 'file')).uid).toBe(9);
+    expect(
+      (await execa('getfattr', ['--only-values', '-n', 'user.note', path.join(kept, 'file')])).stdout,
+    ).toBe('kept');
+    expect(
+      readdirSync(host.version('desktop', 'persist'))
+        .filter((name) => !name.startsWith('.'))
+        .sort(),
+    ).toEqual(['%2Fdata', '%2Fnone', '%2Fsrv']);
+    expect(readFileSync(host.version('desktop/1', 'boot'), 'utf8')).toContain(
+      '\npersist=/data\npersist=/none\npersist=/srv\n',
+    );
+    writeFileSync(path.join(kept, 'file'), 'mine');
+    await host.store.cliOk('switch', ['desktop:latest']);
+    expect((await host.store.cli('undeploy', ['desktop'])).stderr).toContain('kept: /data, /none, /srv');
+    await host.deploy('desktop', '--persist', '/data');
+    expect(readFileSync(path.join(kept, 'file'), 'utf8')).toBe('mine');
+    await host.store.cliOk('undeploy', ['desktop']);
+    expect(await host.store.cliOk('undeploy', ['desktop', '--purge'])).toContain('Deleted: /data\n');
+    expect(readdirSync(path.join(host.store.path, 'deployments'))).toEqual([]);
+  });
+
+  it('a store that is shown read-only is written to, and stays read-only for the others', async () => {
+    await host.deploy('desktop');
+    await host.load('desktop:latest', 2);
+    const { path: store } = host.store;
+    await execa('mount', ['--bind', store, store]);
+    try {
+      await execa('mount', ['-o', 'remount,bind,ro', store]);
+      expect(await host.store.cliOk('upgrade')).toContain('desktop/2 is booted by default');
+      expect((await execa('findmnt', ['-no', 'OPTIONS', store])).stdout).toMatch(/^ro,/);
+      expect(await host.store.cliOk('status')).toMatch(/^desktop\/2 .* default$/m);
+    } finally {
+      await execa('umount', [store]);
+    }
+    expect(host.bootedNext()).toBe('desktop/2');
+  });
+
+  it('a boot file system that is full is an error before anything is written', async () => {
+    await host.deploy('desktop');
+    await host.load('desktop:latest', 2);
+    const { stdout: free } = await execa('df', ['--output=avail', '-B1', host.boot]);
+    await execa('fallocate', [
+      '-l',
+      String(Number(free.split('\n')[1]) - 3 * 2 ** 20),
+      path.join(host.boot, 'ballast'),
+    ]);
+    const before = await host.state();
+    const { stderr, exitCode } = await host.store.cli('upgrade');
+    expect(stderr).toMatch(
+      /^imgboot: the boot loader's file system has [0-9]+ MB free, and kernel and initramfs need [0-9]+ MB$/m,
+    );
+    expect(exitCode).toBe(1);
+    expect(await host.state()).toEqual(before);
+    expect(host.strays()).toEqual([]);
+  });
+
+  it('a store that is full is an error before anything is written', async () => {
+    await host.deploy('desktop');
+    await host.load('desktop:latest', 2);
+    const { stdout: free } = await execa('df', ['--output=avail', '-B1', host.store.path]);
+    const ballast = path.join(host.filesystem.mountPoint, 'ballast');
+    await execa(
+      'dd',
+      [
+        'if=/dev/urandom',
+        `of=${ballast}`,
+        'bs=1M',
+        `count=${Math.floor(Number(free.split('\n')[1]) / 2 ** 20)}`,
+        'conv=fsync',
+      ],
+      { reject: false },
+    );
+    const before = await host.state();
+    const { stderr } = await host.store.cli('upgrade');
+    expect(stderr).toMatch(
+      /^imgboot: .*(has [0-9]+ MB free, and a version of desktop needs [0-9]+ MB|does not fit)/m,
+    );
+    expect(await host.state()).toEqual(before);
+    expect(host.strays()).toEqual([]);
+  });
+
+  it('two at once make two versions', async () => {
+    await host.load('kiosk:latest', 2);
+    await Promise.all([host.deploy('desktop'), host.deploy('desktop'), host.deploy('kiosk')]);
+    expect((await host.versions()).sort()).toEqual(['desktop/1', 'desktop/2', 'kiosk/1']);
+    expect(host.bootedNext()).toBe(host.deployments.default);
+    expect(host.strays()).toEqual([]);
+  });
+});
+
+describe('on btrfs', () => {
+  it('a writable layer goes with the subvolumes in it, and a foreign one stays', async () => {
+    await using host = await DeployHost.create(drivers[0]);
+    await host.load('desktop:latest', 1);
+    await host.deploy('desktop');
+    const ours = host.version('desktop/1', 'ephemeral');
+    createSubvolume(ours);
+    mkdirSync(path.join(ours, 'var/lib'), { recursive: true });
+    createSubvolume(path.join(ours, 'var/lib/machines'));
+    const { stdout: mark } = await execa('stat', ['-f', '-c', '%i', ours]);
+    mkdirSync(host.version('desktop/1', 'made', mark), { recursive: true });
+    const foreign = host.version('desktop/1', 'foreign');
+    createSubvolume(foreign);
+    writeFileSync(path.join(foreign, 'precious'), '');
+    const uuid = subvolumeUuid(foreign);
+    await host.load('kiosk:latest', 2);
+    await host.deploy('kiosk');
+    await host.store.cliOk('undeploy', ['desktop']);
+    const left = host.version('desktop/.gone.1');
+    expect(readdirSync(left).sort()).toEqual(['foreign', 'made']);
+    expect(readdirSync(path.join(left, 'foreign'))).toEqual(['precious']);
+    expect(subvolumeUuid(path.join(left, 'foreign'))).toBe(uuid);
+  });
+});
+
+describe('from a registry', () => {
+  it('a reference is looked up, pulled and deployed', async () => {
+    await using server = await registry();
+    await using host = await DeployHost.create(drivers[1]);
+    const reference = `${server.address}/desktop:stable`;
+    const plain = ['--no-tls-verify'];
+    const push = async (number: number): Promise<void> => {
+      await host.load('new:1', number);
+      await host.store.cliOk('push', ['new:1', `docker://${reference}`, ...plain]);
+    };
+    await push(1);
+    await host.store.cliOk('pull', [reference, ...plain]);
+    await host.deploy(reference);
+    expect(await host.store.cliOk('upgrade', ['--check', ...plain])).toBe(
+      `desktop/1 has the newest ${reference}.\n`,
+    );
+    await push(2);
+    expect(await host.store.cliOk('upgrade', ['--check', ...plain])).toContain('There is a newer');
+    expect(await host.store.cliOk('upgrade', plain)).toContain('desktop/2 is booted by default');
+    expect(await host.store.read(reference, ['etc/number'])).toEqual(['2']);
+    await server[Symbol.asyncDispose]();
+    const before = await host.state();
+    expect((await host.store.cli('upgrade', plain)).stderr).toContain(
+      `imgboot: cannot look at docker://${reference}: `,
+    );
+    expect(await host.state()).toEqual(before);
+  });
+});
+
+describe('wrong input changes nothing:', () => {
+  let host: DeployHost;
+  let before: string[];
+  beforeAll(async () => {
+    host = await DeployHost.create(drivers[1]);
+    await host.load('desktop:latest', 1);
+    before = await host.state();
+  });
+  afterAll(async () => host[Symbol.asyncDispose]());
+
+  it.each([
+    ['a name with a slash', ['desktop', '--name', 'a/b'], 'not a name for a deployment: "a/b"', 2],
+    [
+      'a name with a newline',
+      ['desktop', '--name', 'a\nb'],
+      String.raw`not a name for a deployment: "a\nb"`,
+      2,
+    ],
+    ['a name in capitals', ['desktop', '--name', 'Desktop'], 'not a name for a deployment: "Desktop"', 2],
+    ['an image that is not there', ['nothing'], 'has no image nothing', 1],
+    ['a kernel command line of two lines', ['desktop', '--append', 'a\nb'], 'not printable ASCII', 2],
+    ['a persistent root', ['desktop', '--persist', '/'], 'cannot keep "/" over upgrades', 2],
+    [
+      'a relative persistent directory',
+      ['desktop', '--persist', 'home'],
+      'cannot keep "home" over upgrades',
+      2,
+    ],
+    [
+      'a persistent directory above',
+      ['desktop', '--persist', '/a/../b'],
+      'cannot keep "/a/../b" over upgrades',
+      2,
+    ],
+    [
+      'a persistent file',
+      ['desktop', '--persist', '/etc/number'],
+      '/etc/number of the image is no directory',
+      2,
+    ],
+    ['a kind of writable layer', ['desktop', '--writable', 'rom'], 'not a kind of writable layer: "rom"', 2],
+    ['a loader', ['desktop', '--loader', 'lilo'], 'Expected --loader=lilo to be one of', 2],
+    [
+      'a top layer',
+      ['desktop', '--top-layer', '/nowhere'],
+      'there is no directory /nowhere for a top layer',
+      2,
+    ],
+  ])('%s', async (_, args, message, status) => {
+    const { stderr, exitCode } = await host.store.cli('deploy', [...args, '--boot-dir', host.boot]);
+    expect(stderr).toContain(message);
+    expect(exitCode).toBe(status);
+    expect(await host.state()).toEqual(before);
+  });
+
+  it.each([
+    ['without a kernel', { path: 'etc/x' }, /^imgboot: there is no kernel: /m],
+    [
+      'with modules only',
+      { path: 'lib/modules/1.0/modules.dep' },
+      /^imgboot: .* has the modules of kernel 1\.0, but no/m,
+    ],
+  ])('an image %s', async (_, entry, message) => {
+    await host.store.load(host.filesystem.layout({ name: 'plain:latest', layers: [tar(entry)] }));
+    const { stderr, exitCode } = await host.store.cli('deploy', ['plain', '--boot-dir', host.boot]);
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(1);
+    expect(await host.state()).toEqual(before);
+  });
+
+  it('a directory without a loader, and a store on a tmpfs', async () => {
+    const empty = host.filesystem.directory();
+    expect((await host.store.cli('deploy', ['desktop', '--boot-dir', empty])).stderr).toContain(
+      `there is no boot loader in ${empty}`,
+    );
+    const store = path.join('/dev/shm', `imgboot-test-${process.pid}`);
+    try {
+      const layout = host.filesystem.layout({ name: 'desktop:latest', layers: [bootableLayer(1)] });
+      await runCli(['load', '--store', store, '-i', layout]);
+      const { stderr } = await runCli(['deploy', '--store', store, 'desktop', '--boot-dir', host.boot]);
+      expect(stderr).toContain(`${store} is on tmpfs, which no machine can be booted from`);
+    } finally {
+      await execa('rm', ['-rf', store]);
+    }
+    expect(await host.state()).toEqual(before);
+  });
+
+  it('where nothing is deployed, there is nothing to change', async () => {
+    for (const verb of ['upgrade', 'rollback'])
+      expect((await host.store.cli(verb)).stderr).toContain('imgboot: nothing is deployed');
+    expect((await host.store.cli('undeploy', ['desktop'])).stderr).toContain('imgboot: nothing is deployed');
+    expect((await host.store.cli('switch', ['desktop'])).stderr).toContain('imgboot: nothing is deployed');
+    expect((await runCli(['bless'])).stderr).toContain('this system is no deployment');
+  });
+});
+
+describe("the loader's files", () => {
+  let filesystem: StoreFilesystem;
+  beforeAll(async () => {
+    filesystem = await storeFilesystem(drivers[1]);
+  });
+  afterAll(async () => filesystem[Symbol.asyncDispose]());
+
+  it.each<[LoaderName, string, Record<string, string>]>([
+    [
+      'systemd-boot',
+      '/loader',
+      { 'loader.conf': 'default debian.conf\n', 'entries/debian.conf': 'title Debian\n' },
+    ],
+    ['grub', '/grub', { 'grub.cfg': 'set timeout=5\n', 'custom.cfg': 'set color_normal=white/black\n' }],
+    [
+      'refind',
+      '/EFI/refind',
+      { 'refind.conf': 'timeout 20\nscanfor internal,external\ndefault_selection Debian\n' },
+    ],
+    ['extlinux', '/extlinux', { 'extlinux.conf': 'DEFAULT vesamenu.c32\nLABEL debian\n  LINUX /vmlinuz\n' }],
+  ])('of %s are whole, and as before when nothing is deployed', async (loader, directory, files) => {
+    await using boot = await TemporaryDirectory.create();
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(boot.path, directory, name);
+      mkdirSync(path.dirname(file), { recursive: true });
+      writeFileSync(file, content);
+    }
+    const read = (name: string): string => readFileSync(path.join(boot.path, directory, name), 'utf8');
+    const test = filesystem.store();
+    await test.load(filesystem.layout({ name: 'desktop:latest', layers: [bootableLayer(1)] }));
+    const append = loader === 'grub' ? ['a="b $c" (d) {e}; f#g &'] : ['a="b $c" (d) {e}; f#g & \\h\'i'];
+    const request = stagedRequest(boot.path, { reference: 'desktop', loader, directory, append });
+    await deployImage(test.store, request);
+    await deployImage(test.store, request);
+    if (loader === 'systemd-boot') {
+      expect(read('entries/imgboot-desktop-2+3.conf')).toMatch(
+        /^options .* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m,
+      );
+      expect(read('loader.conf')).toMatch(/\ndefault imgboot-\*\[0-9\]\.conf\n/);
+    } else if (loader === 'grub') {
+      const config = path.join(boot.path, directory, 'imgboot.cfg');
+      for (const file of [config, path.join(boot.path, directory, 'custom.cfg')])
+        await execa('grub-script-check', [file]);
+      expect(read('imgboot.cfg')).toMatch(/ 'a=b \$c' '\(d\)' '\{e\};' 'f#g' '&'$/m);
+      const list = await execa('grub-editenv', [path.join(boot.path, directory, 'imgboot.env'), 'list']);
+      expect(list.stdout).toBe('imgboot_trying=desktop/2\nimgboot_tries=3');
+    } else if (loader === 'refind') {
+      expect(read('imgboot.conf')).toMatch(/^ {4}options "root=.* a=""b \$c"" \(d\) \{e\}; f#g & \\h'i"$/m);
+      expect(read('refind.conf')).toMatch(/\nscanfor internal,external,manual\ninclude imgboot.conf\n/);
+    } else {
+      expect(read('imgboot.conf')).toMatch(/^ {2}APPEND root=.* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m);
+      expect(read('extlinux.conf')).toMatch(/\nUI vesamenu\.c32\nINCLUDE imgboot.conf\n/);
+    }
+    await undeploy(test.store, { name: 'desktop', purge: false, bootDirectory: boot.path });
+    const { stdout } = await execa('find', [boot.path, '-type', 'f', '-printf', '%P\n']);
+    expect(stdout.split('\n').sort()).toEqual(
+      Object.keys(files)
+        .map((name) => path.join(directory, name).slice(1))
+        .sort(),
+    );
+    for (const [name, content] of Object.entries(files)) expect(read(name)).toBe(content);
+  });
+});

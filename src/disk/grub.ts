@@ -21,7 +21,7 @@ const commonModules =
     ' ',
   );
 const modules = {
-  'x86_64-efi': [...commonModules, 'efi_gop', 'efi_uga', 'fwsetup', 'chain'],
+  'x86_64-efi': [...commonModules, 'efi_gop', 'efi_uga', 'efifwsetup', 'chain'],
   'i386-pc': [...commonModules, 'biosdisk', 'vbe', 'vga'],
 };
 

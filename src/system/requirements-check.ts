@@ -20,6 +20,8 @@ export async function checkRequirement(requirement: Requirement, host: HostConte
   switch (requirement.kind) {
     case 'program':
       return checkPrograms(requirement.anyOf);
+    case 'files':
+      return checkFiles(requirement.anyOf);
     case 'library':
       return checkLibrary(requirement.soname);
     case 'kernel':
@@ -40,6 +42,14 @@ async function checkPrograms(names: readonly string[]): Promise<CheckResult> {
     else return { present: true, detail: found };
   }
   return { present: false, detail: notes.length === 1 ? 'not installed' : notes.join('; ') };
+}
+
+async function checkFiles(paths: readonly string[]): Promise<CheckResult> {
+  for (const file of paths) {
+    const stats = await stat(file).catch(() => undefined);
+    if (stats !== undefined) return { present: true, detail: file };
+  }
+  return { present: false, detail: 'not installed' };
 }
 
 /** Where programs are that a user's PATH leaves out: an administrator's, and those that only programs start. */

@@ -1,3 +1,9 @@
+import { diskParts } from './disk-requirements.ts';
+import { kernel, library, program, requirementName, type Requirement } from './requirement.ts';
+
+export { requirementName } from './requirement.ts';
+export type { KernelFeature, PackageNames, Requirement } from './requirement.ts';
+
 /** What imgboot can do on a host, each with needs of its own. */
 export const capabilities = [
   'store',
@@ -5,6 +11,7 @@ export const capabilities = [
   'bootstrap',
   'mkinitramfs',
   'qemu',
+  'disk',
   'run',
   'build',
   'package',
@@ -12,27 +19,6 @@ export const capabilities = [
   'bench',
 ] as const;
 export type Capability = (typeof capabilities)[number];
-
-/** The package that brings a program or library, per package manager; absent where the distribution has none. */
-export interface PackageNames {
-  apt?: string;
-  pacman?: string;
-  dnf?: string;
-}
-
-export type KernelFeature = 'overlay' | 'btrfs' | 'loop' | 'namespaces' | 'cgroup' | 'kvm';
-
-/** One thing that a host has or lacks. */
-export type Requirement = {
-  /** What it is needed for, as the end of "needed to ...". */
-  purpose: string;
-  /** Without it the capability works, with less; `purpose` says what. */
-  optional?: true;
-} & (
-  | { kind: 'program'; anyOf: readonly string[]; packages: PackageNames }
-  | { kind: 'library'; soname: string; packages: PackageNames }
-  | { kind: 'kernel'; feature: KernelFeature }
-);
 
 interface CapabilityNeeds {
   summary: string;
@@ -119,6 +105,20 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       { ...kernel('kvm', 'run virtual machines at full speed'), optional: true },
     ],
   },
+  disk: {
+    summary: 'make disks that boot images',
+    includes: ['store', 'mkinitramfs'],
+    requirements: [
+      kernel('loop', 'fill disks'),
+      program('sfdisk', 'write partition tables', { apt: 'fdisk', pacman: 'util-linux', dnf: 'util-linux' }),
+      program('mkfs.vfat', 'make the partition that firmware reads', 'dosfstools'),
+      program('mcopy', 'fill the partition that firmware reads', 'mtools'),
+      program('mkfs.btrfs', 'make disks with btrfs', 'btrfs-progs'),
+      program('mkfs.ext4', 'make disks with ext4', 'e2fsprogs'),
+      program('lsblk', 'say what is on a device', 'util-linux'),
+      ...diskParts.map((part) => ({ ...part, optional: true as const })),
+    ],
+  },
   run: {
     summary: 'run images as containers',
     includes: ['store'],
@@ -177,8 +177,9 @@ export const needs: Record<Capability, CapabilityNeeds> = {
   },
   develop: {
     summary: 'everything that npm test uses',
-    includes: ['images', 'bootstrap', 'mkinitramfs', 'qemu', 'build', 'package'],
+    includes: ['images', 'bootstrap', 'mkinitramfs', 'qemu', 'disk', 'build', 'package'],
     requirements: [
+      ...diskParts,
       program('shellcheck', 'check the shell code', {
         apt: 'shellcheck',
         pacman: 'shellcheck',
@@ -260,35 +261,4 @@ export function requirementsOf(capability: Capability): Requirement[] {
     if (known === undefined || (known.optional && !requirement.optional)) byName.set(name, requirement);
   }
   return [...byName.values()];
-}
-
-/** What a requirement is called: a program, a library, a kernel feature. */
-export function requirementName(requirement: Requirement): string {
-  if (requirement.kind === 'program') return requirement.anyOf.join(' or ');
-  return requirement.kind === 'library' ? requirement.soname : `kernel: ${requirement.feature}`;
-}
-
-function program(
-  names: string | readonly string[],
-  purpose: string,
-  packages: string | PackageNames,
-): Requirement {
-  return {
-    kind: 'program',
-    anyOf: typeof names === 'string' ? [names] : names,
-    purpose,
-    packages: everywhere(packages),
-  };
-}
-
-function library(soname: string, purpose: string, packages: PackageNames): Requirement {
-  return { kind: 'library', soname, purpose, packages };
-}
-
-function kernel(feature: KernelFeature, purpose: string): Requirement {
-  return { kind: 'kernel', feature, purpose };
-}
-
-function everywhere(packages: string | PackageNames): PackageNames {
-  return typeof packages === 'string' ? { apt: packages, pacman: packages, dnf: packages } : packages;
 }

@@ -1,5 +1,5 @@
 import { consoleArguments } from '../vm/machine.ts';
-import { startMachine } from '../vm/virtual-machine.ts';
+import { startMachine, type VirtualMachine } from '../vm/virtual-machine.ts';
 import type { Accelerator, Machine } from '../vm/machine.ts';
 import type { Guest } from './guest.ts';
 
@@ -42,10 +42,18 @@ export async function runGuest(guest: Guest, request: RunGuestRequest): Promise<
     },
     { echo: request.echo, signal: request.signal },
   );
+  await bootAtTerminal(machine, { ...request, isKept: guest.isKept });
+}
+
+/** Waits for the end of a machine at a terminal, or for what is expected of its console. */
+export async function bootAtTerminal(
+  machine: VirtualMachine,
+  request: Pick<RunGuestRequest, 'expect' | 'signal'> & { isKept: boolean },
+): Promise<void> {
   if (request.expect === undefined) return await machine.waitForExit();
   const { text, timeoutMs } = request.expect;
   await machine.expect(text, { timeoutMs, signal: request.signal });
-  if (!guest.isKept) return;
+  if (!request.isKept) return;
   // A disk that is booted again deserves a clean shutdown; a guest that does not hear the button loses its power.
   machine.pressPowerButton();
   await machine.waitForExit({ timeoutMs: POWER_OFF_MS }).catch(() => {});

@@ -6,6 +6,7 @@ const groups: readonly [title: string, commands: readonly string[]][] = [
   [
     'Images',
     [
+      'build',
       'bootstrap',
       'import',
       'load',
@@ -43,7 +44,10 @@ const groups: readonly [title: string, commands: readonly string[]][] = [
       'top',
     ],
   ],
-  ['Boot', ['qemu', 'deploy', 'upgrade', 'switch', 'rollback', 'undeploy', 'status', 'bless']],
+  [
+    'Boot',
+    ['qemu', 'deploy', 'upgrade', 'switch', 'rollback', 'undeploy', 'status', 'bless', 'disk', 'install'],
+  ],
   ['Initramfs', ['mkinitramfs', 'lsinitramfs']],
   ['Machine', ['doctor', 'autocomplete']],
 ];
@@ -59,6 +63,17 @@ export default class GroupedHelp extends Help {
     });
     if (byName.size > 0) sections.push(this.section('OTHER', this.rows([...byName.values()])));
     return sections.filter(Boolean).join('\n\n');
+  }
+
+  /** A flag that may repeat begins with none: that is no default worth a word. */
+  protected override formatCommand(command: Command.Loadable): string {
+    const flags = Object.entries(command.flags).map(([name, flag]) => {
+      if (flag.type === 'boolean' || !Array.isArray(flag.default) || flag.default.length > 0)
+        return [name, flag] as const;
+      const { default: _none, ...rest } = flag;
+      return [name, rest] as const;
+    });
+    return super.formatCommand({ ...command, flags: Object.fromEntries(flags) });
   }
 
   private rows(commands: Command.Loadable[]): string {

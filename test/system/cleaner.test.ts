@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { loopFilesystem } from '../support/loop-filesystem.ts';
 import { repository } from '../support/paths.ts';
 
-const NAME = 'tiny%3A1';
+/** Of an image, and of a version of a deployment. */
+const names = { btrfs: 'tiny/3', overlay: 'tiny%3A1' };
 
 /** Runs the cleaner as the booted system does, with a store that it sees read-only, and lists what is left. */
 const clean = `
@@ -14,7 +15,7 @@ mount --bind "$2/store" /mnt
 mount -o remount,bind,ro none /mnt
 printf '%s\\n' /mnt "$3" "$4" "$5" "$6" > /run/initramfs/clean.order
 busybox sh "$1"
-cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/upper' ! -path './*/work' ! -path './*/file' | LC_ALL=C sort
+cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/upper' ! -path './*/work' ! -path './*/on' ! -path './*/file' | LC_ALL=C sort
 `;
 
 interface Cleaning {
@@ -22,6 +23,7 @@ interface Cleaning {
   base?: string;
   foreign?: string[];
   nested?: string;
+  directories?: string[];
 }
 
 describe.each(['btrfs', 'overlay'] as const)('the cleaner on a store of the %s driver', (driver) => {
@@ -61,6 +63,13 @@ describe.each(['btrfs', 'overlay'] as const)('the cleaner on a store of the %s d
   });
 });
 
+it('the cleaner leaves the merged top layer that the last ephemeral layer lies on', async () => {
+  const names = ['base.aa.11', 'base.bb.11', 'base.cc.11', 'ephemeral', 'ephemeral.1', 'persistent'];
+  const on = ['ephemeral/on/abc/base.bb.11', 'ephemeral.1/on/abc/base.cc.11'];
+  const left = await cleanedOf('overlay', names, { keep: 1, base: 'base.aa.11', directories: on });
+  expect(left).toEqual(['base.aa.11', 'base.bb.11', 'ephemeral', 'ephemeral.1', 'persistent']);
+});
+
 describe('the cleaner on btrfs', () => {
   const cleaned = async (names: string[], options: Cleaning): Promise<string[]> =>
     cleanedOf('btrfs', names, options);
@@ -85,7 +94,7 @@ describe('the cleaner on btrfs', () => {
 async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: Cleaning): Promise<string[]> {
   const type = driver === 'btrfs' ? 'btrfs' : 'ext4';
   await using filesystem = await loopFilesystem({ type, sizeBytes: 128 * 2 ** 20 });
-  const place = path.join(filesystem.mountPoint, 'store/deployments', NAME);
+  const place = path.join(filesystem.mountPoint, 'store/deployments', names[driver]);
   const make = driver === 'btrfs' ? 'btrfs -q subvolume create "$1"' : 'mkdir -p "$1/upper" "$1/work"';
   const mark = driver === 'btrfs' ? 'mkdir -p "made/$(stat -f -c %i "$1")"' : ':';
   await execa('mkdir', ['-p', place]);
@@ -93,6 +102,7 @@ async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: 
     const script = options.foreign?.includes(name) ? make : `${make}; ${mark}`;
     await execa('sh', ['-euc', `${script}; touch "$1/file"`, 'sh', name], { cwd: place });
   }
+  await execa('mkdir', ['-p', '.', ...(options.directories ?? [])], { cwd: place });
   if (options.nested !== undefined) {
     const script =
       'btrfs -q subvolume create "$1/a b"; btrfs -q subvolume create "$1/a b/c"; btrfs property set -ts "$1/a b" ro true';
@@ -100,7 +110,7 @@ async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: 
   }
   const isolated = ['--mount', '--propagation', 'private', 'sh', '-uc', clean, 'sh'];
   const cleaner = path.join(repository, 'hooks/lib/clean');
-  const order = [NAME, String(options.keep), driver, options.base ?? ''];
+  const order = [names[driver], String(options.keep), driver, options.base ?? ''];
   const { stdout } = await execa('unshare', [...isolated, cleaner, filesystem.mountPoint, ...order]);
   const left = stdout.split('\n').map((name) => name.replace('./', ''));
   const layers = left.filter((name) => name !== '' && !/^made|is not deleted/.test(name));

@@ -5,7 +5,7 @@ import { loopFilesystem } from '../support/loop-filesystem.ts';
 import { repository } from '../support/paths.ts';
 
 /** Of an image, and of a version of a deployment. */
-const names = { btrfs: 'tiny/3', overlay: 'tiny%3A1' };
+const deployments = { btrfs: 'tiny/3', overlay: 'tiny%3A1' };
 
 /** Runs the cleaner as the booted system does, with a store that it sees read-only, and lists what is left. */
 const clean = `
@@ -94,7 +94,7 @@ describe('the cleaner on btrfs', () => {
 async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: Cleaning): Promise<string[]> {
   const type = driver === 'btrfs' ? 'btrfs' : 'ext4';
   await using filesystem = await loopFilesystem({ type, sizeBytes: 128 * 2 ** 20 });
-  const place = path.join(filesystem.mountPoint, 'store/deployments', names[driver]);
+  const place = path.join(filesystem.mountPoint, 'store/deployments', deployments[driver]);
   const make = driver === 'btrfs' ? 'btrfs -q subvolume create "$1"' : 'mkdir -p "$1/upper" "$1/work"';
   const mark = driver === 'btrfs' ? 'mkdir -p "made/$(stat -f -c %i "$1")"' : ':';
   await execa('mkdir', ['-p', place]);
@@ -110,7 +110,7 @@ async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: 
   }
   const isolated = ['--mount', '--propagation', 'private', 'sh', '-uc', clean, 'sh'];
   const cleaner = path.join(repository, 'hooks/lib/clean');
-  const order = [names[driver], String(options.keep), driver, options.base ?? ''];
+  const order = [deployments[driver], String(options.keep), driver, options.base ?? ''];
   const { stdout } = await execa('unshare', [...isolated, cleaner, filesystem.mountPoint, ...order]);
   const left = stdout.split('\n').map((name) => name.replace('./', ''));
   const layers = left.filter((name) => name !== '' && !/^made|is not deleted/.test(name));

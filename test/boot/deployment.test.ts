@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   bootDeployment,
   deploymentDisk,
+  inDeployments,
   layersOf,
   startDeployment,
   versionFiles,
@@ -164,4 +165,22 @@ it('a persistent directory that is missing stops the boot, and is named', async 
     'imgboot: mounting the persistent directory /srv of tiny/2: there is no directory /var/lib/imgboot/deployments/tiny/persist/%2Fsrv. To mend it: ',
   );
   await machine.expect('imgboot: the machine is halted.', { timeoutMs: 30_000, unless: /imgboot# / });
+});
+
+it('the last ephemeral layer comes back with the top layer that it had', manyBoots, async (context) => {
+  const top = (content: string): string => `mkdir -p /mnt/top/etc; echo ${content} > /mnt/top/etc/top`;
+  const disk = await deploymentDisk(work.path, 'ext4', { prepare: `touch tiny/1/good; ${top('first')}` });
+  const boot = async (name: string, writable: string): Promise<string[]> => {
+    const words = `panic=1 imgboot.deployment=tiny/1 imgboot.writable=${writable} toplayer=/dev/vda toplayer_path=top`;
+    return (await bootDeployment(context, disk, { name, words })).facts;
+  };
+  expect(await boot('fresh', 'ephemeral')).toEqual(['version 1', 'etc/top first', 'home/mark image']);
+  await inDeployments(disk.path, top('second'));
+  expect(await boot('persistent', 'persistent')).toEqual(['version 1', 'etc/top second', 'home/mark image']);
+  expect(await boot('previous', 'previous')).toEqual([
+    'version 1',
+    'etc/top first',
+    'mark 1',
+    'home/mark image1',
+  ]);
 });

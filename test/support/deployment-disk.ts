@@ -32,7 +32,7 @@ case $version,$words in
   2,*test=panic*) echo c > /proc/sysrq-trigger; sleep 60 ;;
 esac
 echo "FACT version $version"
-cd /; for file in mark home/mark srv/mark srv/data/mark usr/lib/modules/*/name; do
+cd /; for file in etc/top mark home/mark srv/mark srv/data/mark usr/lib/modules/*/name; do
   [ ! -f $file ] || echo "FACT $file $(cat $file)"
 done
 for place in . home/ srv srv/data; do

@@ -209,6 +209,29 @@ describe.each(Object.entries(shells))('deployments under %s', (_, shell) => {
     expect([exitCode, stderr]).toEqual([3, expect.stringContaining('there is imgboot.image=debian, too')]);
   });
 
+  it.each([
+    ['mkdir other', 'there is no /imgboot/deployments/desktop/1/ephemeral'],
+    ['ln -s other ephemeral', 'there is no /imgboot/deployments/desktop/1/ephemeral'],
+    [
+      'mkdir -p ephemeral/upper',
+      `it was made on an unknown image, and the image is now sha256:${'a'.repeat(64)}`,
+    ],
+    ['mkdir -p ephemeral/on/bbb', `it was made on sha256:bbb, and the image is now sha256:${'a'.repeat(64)}`],
+    [
+      `mkdir -p ephemeral/on/${'a'.repeat(64)}/base.x.y base.x.z`,
+      'the top layer that it was made on, base.x.y, is no longer there',
+    ],
+  ])('the last layer is not booted again after %s', async (script, says) => {
+    await write({ 'desktop/1': { good: true } });
+    await execa('sh', ['-euc', script], { cwd: inStore('desktop/1') });
+    const words = 'imgboot.deployment=desktop/1 imgboot.writable=previous';
+    const { exitCode, stderr } = await run(`${decide} imgboot_make_root root`, words);
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringContaining(`booting the last ephemeral layer once more: ${says}. To mend it: `),
+    ]);
+  });
+
   it.each(['home', '/a/../../b', '/', '/loop', '/twice', '/file'])(
     'the persistent directory %s stops the boot, which names it',
     async (directory) => {

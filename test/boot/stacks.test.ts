@@ -83,16 +83,23 @@ describe('a root on', () => {
     expect(await rootOf(beside)).toBe(`ROOT /dev/mapper/luks-${luksUuid} ext2 rw.`);
   });
 
-  it('LVM in LUKS is found behind both, and both are closed on the way back', async (context) => {
-    await using machine = await boot(context, 'root=/dev/vg/root rw way-back', ['luks-lvm']);
-    await machine.expect('Passphrase for /dev/vda', { timeoutMs: BOOT_MS, unless: failed });
-    machine.send(`${passphrase}\n`);
-    const root = await machine.expect(/^ROOT .*\.$/m, { timeoutMs: BOOT_MS, unless: failed });
-    expect(root).toMatch(/^ROOT \/dev\/(mapper\/vg-root|vg\/root) ext2 rw\.$/);
-    expect(await machine.expect(/^LEFT [^]*?\.$/m, { timeoutMs: 60_000 })).toBe('LEFT .');
-    await machine.waitForExit({ timeoutMs: 60_000 });
-    expect(machine.console.text).not.toMatch(/still (in use|open)/);
-  });
+  it.for([
+    { words: '', root: /^ROOT \/dev\/(mapper\/vg-root|vg\/root) ext2 rw\.$/ },
+    // With a persistent directory.
+    { words: 'imgboot.deployment=tiny', root: /^ROOT overlay overlay rw\.$/ },
+  ])(
+    'LVM in LUKS is found behind both, and both are closed on the way back: "$words"',
+    async ({ words, root: expected }, context) => {
+      await using machine = await boot(context, `root=/dev/vg/root rw way-back ${words}`, ['luks-lvm']);
+      await machine.expect('Passphrase for /dev/vda', { timeoutMs: BOOT_MS, unless: failed });
+      machine.send(`${passphrase}\n`);
+      const root = await machine.expect(/^ROOT .*\.$/m, { timeoutMs: BOOT_MS, unless: failed });
+      expect(root).toMatch(expected);
+      expect(await machine.expect(/^LEFT [^]*?\.$/m, { timeoutMs: 60_000 })).toBe('LEFT .');
+      await machine.waitForExit({ timeoutMs: 60_000 });
+      expect(machine.console.text).not.toMatch(/still (in use|open)/);
+    },
+  );
 
   it('a RAID1 that lacks a disk is mounted after a wait, and that is said', async (context) => {
     await using machine = await boot(context, 'root=LABEL=in-md rd.timeout=8 way-back', ['md2']);

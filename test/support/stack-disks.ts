@@ -55,7 +55,7 @@ export const mdUuid = '33333333:33333333:33333333:33333333';
 const disks = {
   /** LUKS2, opened by the passphrase or the key file; a root inside, labelled "in-luks". */
   luks: 40,
-  /** LUKS2 with the same passphrase; LVM inside: volume group "vg", volume "root", labelled "in-lvm". */
+  /** LUKS2 with the same passphrase; LVM inside: volume group "vg", volume "root", labelled "in-lvm", with tiny/1. */
   'luks-lvm': 64,
   /** A RAID1 of two with a root, labelled "in-md". */
   md1: 40,
@@ -97,6 +97,16 @@ case " $(cat /proc/cmdline) " in
 esac
 `;
 
+/** Of the deployment tiny/1. */
+const bootFile = `version=1
+reference=tiny:1
+image=sha256:${'1'.repeat(64)}
+driver=overlay
+chain=sha256:${'1'.repeat(64)}
+layer=1111111111111111
+persist=/home
+`;
+
 /** Runs in a machine of its own, since the host may have neither device mapper nor md. */
 const makeScript = `#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DM_DISABLE_UDEV=1 MDADM_NO_UDEV=1
@@ -127,6 +137,17 @@ fill() {
   cp /root-rc /mnt/etc/rc
   umount /mnt
 }
+# Makes a deployment of what fill() has put there, which keeps /home.
+# $1: device
+deploy() {
+  local store=/mnt/imgboot
+  local layer=$store/layers/1111111111111111
+  mount "$1" /mnt
+  mkdir -p $store/boot $layer $store/deployments/tiny/1 $store/deployments/tiny/persist/%2Fhome
+  for name in bin sbin etc proc sys dev run tmp; do cp -a /mnt/$name $layer/; done
+  cp /deployment $store/deployments/tiny/1/boot
+  umount /mnt
+}
 # $1: device  $2: UUID
 encrypt() {
   printf '%s' '${passphrase}' | cryptsetup -q luksFormat --type luks2 --uuid "$2" --key-file - \\
@@ -144,6 +165,7 @@ lvm pvcreate /dev/mapper/open
 lvm vgcreate vg /dev/mapper/open
 lvm lvcreate -Wy --yes -l 100%FREE -n root vg
 fill /dev/mapper/vg-root in-lvm
+deploy /dev/mapper/vg-root
 lvm vgchange -an vg
 cryptsetup close open
 
@@ -185,6 +207,7 @@ export async function stackDisks(): Promise<Record<StackDisk, string>> {
       'root-init': rootInit,
       'root.key': 'a key file\n',
       'root-rc': rootRc,
+      deployment: bootFile,
     });
     await using machine = await startMachine({
       ...(await chooseAccelerator()),

@@ -1,11 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '../loader/machine.ts';
+import type { StorePaths } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { writeBootFiles } from './boot-file.ts';
-import { allVersions, readDeployments, writeDeployments, type Deployments } from './deployments.ts';
+import {
+  allVersions,
+  forgetDeployments,
+  readDeployments,
+  writeDeployments,
+  type Deployments,
+} from './deployments.ts';
 import { readFacts, type Facts } from './facts.ts';
 import { loaderPlan } from './loader-plan.ts';
 import { publishPlan } from './publish-plan.ts';
@@ -48,10 +55,19 @@ export class Change implements Disposable {
     });
     try {
       const known = readDeployments(store.paths);
-      const deployments: Deployments =
-        known !== undefined && known.deployments.length > 0
-          ? known
-          : { version: 1, machine: await findMachine(), default: null, previous: null, deployments: [] };
+      if (known !== undefined) {
+        const change = new Change(store, { deployments: known, options, lock });
+        await change.#makeGood();
+        if (known.deployments.length > 0) return change;
+      }
+      const machine = await findMachine();
+      const deployments: Deployments = {
+        version: 1,
+        machine,
+        default: null,
+        previous: null,
+        deployments: [],
+      };
       const change = new Change(store, { deployments, options, lock });
       await change.#sweep();
       return change;
@@ -75,9 +91,7 @@ export class Change implements Disposable {
     try {
       writeBootFiles(this.#store, next, readFacts(this.#store.paths, next));
       const staged = { ...next, default: this.deployments.default };
-      // Where nothing is the default yet, no entry is needed until there is one.
-      if (staged.default !== null || next.machine.boot !== null)
-        await this.#publish(staged, { counting: 'no', signal: this.#options.signal });
+      await this.#publish(staged, { counting: 'no', signal: this.#options.signal });
     } catch (error) {
       await this.undo();
       throw error;
@@ -109,6 +123,7 @@ export class Change implements Disposable {
       throw error;
     }
     await this.#sweep();
+    if (next.deployments.length === 0) forgetDeployments(this.#store.paths);
   }
 
   [Symbol.dispose](): void {
@@ -125,15 +140,31 @@ export class Change implements Disposable {
     await publishPlan(this.#store, { plan, bootDirectory, progress: this.#options.progress, signal });
   }
 
+  /** Ends a change that was stopped after it had been committed. What the loader may still boot is there until then. */
+  async #makeGood(): Promise<void> {
+    const isEmpty = this.deployments.deployments.length === 0;
+    if (!isEmpty && !this.#hasStrays()) return;
+    await this.#publish(this.deployments, { counting: 'continue', signal: this.#options.signal });
+    await this.#sweep();
+    if (isEmpty) forgetDeployments(this.#store.paths);
+  }
+
+  #hasStrays(): boolean {
+    const { paths } = this.#store;
+    const known = new Set(allVersions(this.deployments).map(({ id }) => id));
+    return deploymentNames(paths).some((name) =>
+      readdirSync(join(paths.deployments, name)).some(
+        (entry) => entry !== 'persist' && !known.has(`${name}/${entry}`),
+      ),
+    );
+  }
+
   /** Deletes versions that nothing names; all of a name that is gone but its persistent directories. */
   async #sweep(): Promise<void> {
     const { paths } = this.#store;
-    if (!existsSync(paths.deployments)) mkdirSync(paths.deployments, { mode: 0o700 });
     const versions = allVersions(this.deployments);
     const { booted } = this.facts;
-    for (const name of readdirSync(paths.deployments)) {
-      // The writable layers of images that are booted without a deployment.
-      if (name.includes('%')) continue;
+    for (const name of deploymentNames(paths)) {
       const numbers = versions.filter((version) => version.name === name).map(({ number }) => number);
       const [bootedName, bootedNumber] = booted?.split('/') ?? [];
       if (bootedName === name) numbers.push(Number(bootedNumber));
@@ -142,4 +173,9 @@ export class Change implements Disposable {
       if (readdirSync(directory).length === 0) rmdirSync(directory);
     }
   }
+}
+
+/** Those that have a directory; others there are the writable layers of images that are booted without a deployment. */
+function deploymentNames({ deployments }: StorePaths): string[] {
+  return readdirSync(deployments).filter((name) => !name.includes('%'));
 }

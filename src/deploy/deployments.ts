@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ImgbootError, errnoOf } from '../errors.ts';
 import type { ChainId, Digest } from '../image/digest.ts';
 import type { Machine } from '../loader/machine.ts';
 import type { StorePaths } from '../store/paths.ts';
-import { replaceFile } from '../system/durable.ts';
+import { replaceFile, syncDirectory } from '../system/durable.ts';
 
 /** What a version is booted with: settled when it is made, so that going back goes back to all of it. */
 export interface BootSettings {
@@ -83,8 +83,13 @@ export function readDeployments(paths: StorePaths): Deployments | undefined {
 
 /** Replaces it: the moment at which a change has happened. The caller holds the lock. Atomic and durable. */
 export function writeDeployments(paths: StorePaths, deployments: Deployments): void {
-  mkdirSync(dirname(paths.deploymentsFile), { recursive: true });
   replaceFile(paths.deploymentsFile, `${JSON.stringify(deployments, null, 1)}\n`);
+}
+
+/** Where nothing is deployed any more, nothing is left: the next deployment looks for its machine anew. */
+export function forgetDeployments(paths: StorePaths): void {
+  rmSync(paths.deploymentsFile, { force: true });
+  syncDirectory(dirname(paths.deploymentsFile));
 }
 
 /** Every version there is, those of a name together, ascending. */

@@ -32,15 +32,15 @@ export function loaderPlan(
   const versions = allVersions(deployments).toSorted((a, b) => Date.parse(b.created) - Date.parse(a.created));
   const byDefault = versions.find(({ id }) => id === deployments.default);
   const fallback = rollbackTarget(deployments, facts);
-  const ordered =
-    byDefault === undefined ? versions : [byDefault, ...versions.filter((one) => one !== byDefault)];
+  const ordered = versions.toSorted((a, b) => Number(b === byDefault) - Number(a === byDefault));
   const entry = (version: NamedVersion): BootEntry => versionEntry(version, { machine, facts });
   return {
     machine,
-    entries: [
-      ...ordered.map(entry),
-      ...(byDefault === undefined ? [] : choiceEntries(entry(byDefault), byDefault, machine)),
-    ],
+    // Before the first is there as a whole, the loader knows of none.
+    entries:
+      byDefault === undefined
+        ? []
+        : [...ordered.map(entry), ...choiceEntries(entry(byDefault), byDefault, machine)],
     defaultId: byDefault === undefined ? undefined : entryId(byDefault),
     fallbackId: fallback === undefined ? undefined : entryId(fallback),
     counting: byDefault === undefined || facts.good.has(byDefault.id) ? 'no' : request.counting,

@@ -30,7 +30,7 @@ export interface BootFiles {
 /** All that a loader is to know: its files are made equal to it. Plain data. */
 export interface LoaderPlan {
   machine: Machine;
-  /** Of the version that is booted by default first. Empty: everything of ours goes. */
+  /** Of the version that is booted by default first. Empty: every entry of ours goes. */
   entries: BootEntry[];
   /** What is booted by default; its id is one of `entries`. Undefined only where there are none. */
   defaultId: string | undefined;

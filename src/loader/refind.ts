@@ -35,8 +35,8 @@ export function renderRefind(plan: LoaderPlan): string {
     ...plan.entries.map((entry) =>
       fillTemplate(template, {
         title: quote(entry.title),
-        kernel: quote(entry.kernel),
-        initrd: quote(entry.initrd),
+        kernel: quote(backslashes(entry.kernel)),
+        initrd: quote(backslashes(entry.initrd)),
         options: quote(entry.options),
       }),
     ),
@@ -51,6 +51,11 @@ function scanLines(main: string): string[] {
     .findLast((found) => found !== undefined);
   if (list === undefined || list.split(/[\s,]+/).some((word) => /^(?:manual|m)$/i.test(word))) return [];
   return [`scanfor ${[...list.split(/[\s,]+/), 'manual'].join(',')}`];
+}
+
+/** Between quotes, rEFInd leaves slashes as they are, and firmware knows only these. */
+function backslashes(path: string): string {
+  return path.replaceAll('/', '\\');
 }
 
 /** Inside quotes, two are one. */

@@ -123,8 +123,8 @@ options a="b $c" \\
       default_selection "(desktop/2)"
 
       menuentry "desktop:latest (desktop/2)" {
-          loader "/imgboot/desktop-2/vmlinuz"
-          initrd "/imgboot/desktop-2/initrd.img"
+          loader "\\imgboot\\desktop-2\\vmlinuz"
+          initrd "\\imgboot\\desktop-2\\initrd.img"
           options "a=""b $c"" \\"
       }
       "

@@ -350,59 +350,78 @@ describe("the loader's files", () => {
   });
   afterAll(async () => filesystem[Symbol.asyncDispose]());
 
-  it.each<[LoaderName, string, Record<string, string>]>([
+  type Check = (at: (name: string) => string, read: (name: string) => string) => Promise<void> | void;
+  const words = String.raw`a="b $c" (d) {e}; f#g & \h'i`;
+
+  it.each<[LoaderName, string, string, Record<string, string>, Check]>([
     [
       'systemd-boot',
       '/loader',
+      words,
       { 'loader.conf': 'default debian.conf\n', 'entries/debian.conf': 'title Debian\n' },
+      (_, read) => {
+        expect(read('entries/imgboot-desktop-2+3.conf')).toMatch(
+          /^options .* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m,
+        );
+        expect(read('loader.conf')).toMatch(/\ndefault imgboot-\*\[0-9\]\.conf\n/);
+      },
     ],
-    ['grub', '/grub', { 'grub.cfg': 'set timeout=5\n', 'custom.cfg': 'set color_normal=white/black\n' }],
+    [
+      'grub',
+      '/grub',
+      'a="b $c" (d) {e}; f#g &',
+      { 'grub.cfg': 'set timeout=5\n', 'custom.cfg': 'set color_normal=white/black\n' },
+      async (at, read) => {
+        for (const file of ['imgboot.cfg', 'custom.cfg']) await execa('grub-script-check', [at(file)]);
+        expect(read('imgboot.cfg')).toMatch(/ 'a=b \$c' '\(d\)' '\{e\};' 'f#g' '&'$/m);
+        const list = await execa('grub-editenv', [at('imgboot.env'), 'list']);
+        expect(list.stdout).toBe('imgboot_trying=desktop/2\nimgboot_tries=3');
+      },
+    ],
     [
       'refind',
       '/EFI/refind',
+      words,
       { 'refind.conf': 'timeout 20\nscanfor internal,external\ndefault_selection Debian\n' },
+      (_, read) => {
+        expect(read('imgboot.conf')).toMatch(/^ {4}options "root=.* a=""b \$c"" \(d\) \{e\}; f#g & \\h'i"$/m);
+        expect(read('refind.conf')).toMatch(/\nscanfor internal,external,manual\ninclude imgboot.conf\n/);
+      },
     ],
-    ['extlinux', '/extlinux', { 'extlinux.conf': 'DEFAULT vesamenu.c32\nLABEL debian\n  LINUX /vmlinuz\n' }],
-  ])('of %s are whole, and as before when nothing is deployed', async (loader, directory, files) => {
-    await using boot = await TemporaryDirectory.create();
-    for (const [name, content] of Object.entries(files)) {
-      const file = path.join(boot.path, directory, name);
-      mkdirSync(path.dirname(file), { recursive: true });
-      writeFileSync(file, content);
-    }
-    const read = (name: string): string => readFileSync(path.join(boot.path, directory, name), 'utf8');
-    const test = filesystem.store();
-    await test.load(filesystem.layout({ name: 'desktop:latest', layers: [bootableLayer(1)] }));
-    const append = loader === 'grub' ? ['a="b $c" (d) {e}; f#g &'] : ['a="b $c" (d) {e}; f#g & \\h\'i'];
-    const request = stagedRequest(boot.path, { reference: 'desktop', loader, directory, append });
-    await deployImage(test.store, request);
-    await deployImage(test.store, request);
-    if (loader === 'systemd-boot') {
-      expect(read('entries/imgboot-desktop-2+3.conf')).toMatch(
-        /^options .* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m,
+    [
+      'extlinux',
+      '/extlinux',
+      words,
+      { 'extlinux.conf': 'DEFAULT vesamenu.c32\nLABEL debian\n  LINUX /vmlinuz\n' },
+      (_, read) => {
+        expect(read('imgboot.conf')).toMatch(/^ {2}APPEND root=.* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m);
+        expect(read('extlinux.conf')).toMatch(/\nUI vesamenu\.c32\nINCLUDE imgboot.conf\n/);
+      },
+    ],
+  ])(
+    'of %s are whole, and as before when nothing is deployed',
+    async (loader, directory, append, files, check) => {
+      await using boot = await TemporaryDirectory.create();
+      for (const [name, content] of Object.entries(files)) {
+        const file = path.join(boot.path, directory, name);
+        mkdirSync(path.dirname(file), { recursive: true });
+        writeFileSync(file, content);
+      }
+      const read = (name: string): string => readFileSync(path.join(boot.path, directory, name), 'utf8');
+      const test = filesystem.store();
+      await test.load(filesystem.layout({ name: 'desktop:latest', layers: [bootableLayer(1)] }));
+      const request = stagedRequest(boot.path, { reference: 'desktop', loader, directory, append: [append] });
+      await deployImage(test.store, request);
+      await deployImage(test.store, request);
+      await check((name) => path.join(boot.path, directory, name), read);
+      await undeploy(test.store, { name: 'desktop', purge: false, bootDirectory: boot.path });
+      const { stdout } = await execa('find', [boot.path, '-type', 'f', '-printf', '%P\n']);
+      expect(stdout.split('\n').sort()).toEqual(
+        Object.keys(files)
+          .map((name) => path.join(directory, name).slice(1))
+          .sort(),
       );
-      expect(read('loader.conf')).toMatch(/\ndefault imgboot-\*\[0-9\]\.conf\n/);
-    } else if (loader === 'grub') {
-      const config = path.join(boot.path, directory, 'imgboot.cfg');
-      for (const file of [config, path.join(boot.path, directory, 'custom.cfg')])
-        await execa('grub-script-check', [file]);
-      expect(read('imgboot.cfg')).toMatch(/ 'a=b \$c' '\(d\)' '\{e\};' 'f#g' '&'$/m);
-      const list = await execa('grub-editenv', [path.join(boot.path, directory, 'imgboot.env'), 'list']);
-      expect(list.stdout).toBe('imgboot_trying=desktop/2\nimgboot_tries=3');
-    } else if (loader === 'refind') {
-      expect(read('imgboot.conf')).toMatch(/^ {4}options "root=.* a=""b \$c"" \(d\) \{e\}; f#g & \\h'i"$/m);
-      expect(read('refind.conf')).toMatch(/\nscanfor internal,external,manual\ninclude imgboot.conf\n/);
-    } else {
-      expect(read('imgboot.conf')).toMatch(/^ {2}APPEND root=.* a="b \$c" \(d\) \{e\}; f#g & \\h'i$/m);
-      expect(read('extlinux.conf')).toMatch(/\nUI vesamenu\.c32\nINCLUDE imgboot.conf\n/);
-    }
-    await undeploy(test.store, { name: 'desktop', purge: false, bootDirectory: boot.path });
-    const { stdout } = await execa('find', [boot.path, '-type', 'f', '-printf', '%P\n']);
-    expect(stdout.split('\n').sort()).toEqual(
-      Object.keys(files)
-        .map((name) => path.join(directory, name).slice(1))
-        .sort(),
-    );
-    for (const [name, content] of Object.entries(files)) expect(read(name)).toBe(content);
-  });
+      for (const [name, content] of Object.entries(files)) expect(read(name)).toBe(content);
+    },
+  );
 });

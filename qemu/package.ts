@@ -54,7 +54,7 @@ try {
 
 /** Puts together what is installed, under `top`. */
 async function collect(): Promise<void> {
-  for (const name of ['bin', 'hooks', 'boot-templates', 'LICENSE', 'README.md', 'CHANGELOG.md']) {
+  for (const name of ['bin', 'hooks', 'boot-templates', 'systemd', 'LICENSE', 'README.md', 'CHANGELOG.md']) {
     if (await exists(name)) await cp(name, path.join(top, name), { recursive: true });
   }
   await copyFile('node_modules/node/bin/node', path.join(top, 'bin/node'));
@@ -106,10 +106,11 @@ async function writeTarball(): Promise<string> {
 async function writeDeb(): Promise<string> {
   const target = path.join(output, `imgboot_${version}_amd64.deb`);
   const root = path.join(work, 'deb');
-  for (const directory of ['DEBIAN', 'usr/lib', 'usr/bin', 'usr/share/doc/imgboot']) {
+  for (const directory of ['DEBIAN', 'usr/lib/systemd', 'usr/bin', 'usr/share/doc/imgboot']) {
     await mkdir(path.join(root, directory), { recursive: true });
   }
   await $`mv ${top} ${path.join(root, 'usr/lib/imgboot')}`;
+  await $`mv ${path.join(root, 'usr/lib/imgboot/systemd')} ${path.join(root, 'usr/lib/systemd/system')}`;
   await symlink('../lib/imgboot/bin/imgboot', path.join(root, 'usr/bin/imgboot'));
   await mkdir(path.join(root, 'usr/share/man'));
   await $`mv ${path.join(root, 'usr/lib/imgboot/share/man/man1')} ${path.join(root, 'usr/share/man/man1')}`;

@@ -1,3 +1,4 @@
+import { ImgbootError } from '../errors.ts';
 import { checkWritable } from '../boot/command-line.ts';
 import type { ModuleSelection } from '../initramfs/module-request.ts';
 import type { Machine } from '../loader/machine.ts';
@@ -64,6 +65,15 @@ export async function deployImage(store: Store, request: DeployRequest): Promise
   };
   const findMachine = async (): Promise<Machine> => request.machine ?? detectMachine(store, request.find);
   using change = await Change.begin(store, { findMachine, bootDirectory, progress, signal });
+  requireLoader(change.deployments.machine, request.find?.loader);
   const { keep, modules, kver } = request;
   return await addVersion(store, { change, name, image, settings, keep, modules, kver, progress, signal });
+}
+
+/** @throws IMGBOOT_USAGE where another loader is asked for than the deployments that are there have */
+function requireLoader({ loader }: Machine, wanted: string | undefined): void {
+  if (wanted === undefined || wanted === loader) return;
+  throw new ImgbootError('IMGBOOT_USAGE', `what is deployed here is booted by ${loader}, not ${wanted}`, {
+    hint: 'undeploy it first, or leave --loader out',
+  });
 }

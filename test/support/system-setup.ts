@@ -31,6 +31,7 @@ export default async function setup(): Promise<void> {
     'host-local',
     'iptables',
     'ip',
+    'grub-script-check',
   ]);
   // The processes that the tests start compile every module once, not each time.
   process.env['NODE_COMPILE_CACHE'] ??= path.join(cacheDirectory, 'node');

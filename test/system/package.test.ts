@@ -49,7 +49,12 @@ describe("imgboot's own packages", () => {
     await inRoot(['dpkg', '--install', '--force-depends', '/imgboot.deb']);
     expect((await inRoot(['imgboot', '--version'])).stdout).toMatch(/^imgboot\//);
     expect(await readdir(path.join(root, 'usr/share/man/man1'))).toContain('imgboot.1.gz');
+    const units = path.join(root, 'usr/lib/systemd/system');
+    expect(await readdir(units)).toEqual(
+      expect.arrayContaining(['imgboot-upgrade.service', 'imgboot-upgrade.timer']),
+    );
     await inRoot(['dpkg', '--purge', 'imgboot']);
+    expect((await readdir(units).catch(() => [])).join()).not.toContain('imgboot');
     await expect(readdir(path.join(root, 'usr/lib/imgboot'))).rejects.toThrow('ENOENT');
   });
 

@@ -82,9 +82,13 @@ export async function writeDisk(
   });
 }
 
+/** What a kernel decrypts our volumes with, and cryptsetup their key. */
+const cipherModules = ['dm_crypt', 'xts', 'ecb', 'aes*', 'algif_skcipher'];
+
 /** An encrypted root needs what opens it: an image without cryptsetup is refused. */
 function modulesFor({ deployment, luks }: DiskContent): DiskDeployment['modules'] {
   if (luks === undefined) return deployment.modules;
   const modules = deployment.modules ?? parseModuleSelection('universal', new Contents());
-  return { ...modules, rules: [...(modules.rules ?? []), { verb: 'add', pattern: 'dm_crypt' }] };
+  const added = cipherModules.map((pattern) => ({ verb: 'add' as const, pattern }));
+  return { ...modules, rules: [...(modules.rules ?? []), ...added] };
 }

@@ -19,23 +19,26 @@ esac
 
 /** An image of Debian's kernel and its modules, busybox as init and shell, and nothing else. Boots in seconds. */
 export async function busyboxImage(): Promise<BootImage> {
-  return await bootImage('busybox', async (work) => {
-    const tree = path.join(work, 'tree');
-    for (const name of ['bin', 'sbin', 'etc', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
-      await mkdir(path.join(tree, name), { recursive: true });
-    }
-    const members = ['./boot/vmlinuz-*', './usr/lib/modules/*', './usr/bin/busybox'];
-    await execa('tar', ['-xf', await bookwormTar(), '-C', tree, '--wildcards', ...members]);
-    await symlink('usr/lib', path.join(tree, 'lib'));
-    for (const name of ['sh', 'init', 'mount', 'awk', 'cat', 'tr', 'sync', 'poweroff']) {
-      await symlink('../usr/bin/busybox', path.join(tree, 'bin', name));
-    }
-    await symlink('../bin/init', path.join(tree, 'sbin/init'));
-    await writeFile(path.join(tree, 'etc/inittab'), '::sysinit:/etc/rc\nttyS0::respawn:-/bin/sh\n');
-    await writeFile(path.join(tree, 'etc/rc'), script, { mode: 0o755 });
-    await writeFile(path.join(tree, 'etc/name'), 'image\n');
-    const tar = path.join(work, 'layer.tar');
-    await packLayer(tree, tar);
-    return [tar];
-  });
+  return await bootImage('busybox', async (work) => [await busyboxLayer(work)]);
+}
+
+/** Its only layer, as a tar in that directory. */
+export async function busyboxLayer(work: string): Promise<string> {
+  const tree = path.join(work, 'tree');
+  for (const name of ['bin', 'sbin', 'etc', 'proc', 'sys', 'dev', 'run', 'tmp', 'root']) {
+    await mkdir(path.join(tree, name), { recursive: true });
+  }
+  const members = ['./boot/vmlinuz-*', './usr/lib/modules/*', './usr/bin/busybox'];
+  await execa('tar', ['-xf', await bookwormTar(), '-C', tree, '--wildcards', ...members]);
+  await symlink('usr/lib', path.join(tree, 'lib'));
+  for (const name of ['sh', 'init', 'mount', 'awk', 'cat', 'tr', 'sync', 'poweroff']) {
+    await symlink('../usr/bin/busybox', path.join(tree, 'bin', name));
+  }
+  await symlink('../bin/init', path.join(tree, 'sbin/init'));
+  await writeFile(path.join(tree, 'etc/inittab'), '::sysinit:/etc/rc\nttyS0::respawn:-/bin/sh\n');
+  await writeFile(path.join(tree, 'etc/rc'), script, { mode: 0o755 });
+  await writeFile(path.join(tree, 'etc/name'), 'image\n');
+  const tar = path.join(work, 'layer.tar');
+  await packLayer(tree, tar);
+  return tar;
 }

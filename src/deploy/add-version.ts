@@ -20,7 +20,7 @@ import {
 import { readFacts } from './facts.ts';
 import { makeVersion } from './make-version.ts';
 import { seedPersistent } from './persist.ts';
-import { unretained, withDefault, withoutVersions } from './retain.ts';
+import { unprotected, unretained, withDefault, withoutVersions } from './retain.ts';
 
 /** A version that has been made. */
 export interface Deployed {
@@ -62,6 +62,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
   {
     // Nobody may take the layers away until deployments.json names them.
     using _content = await store.lockContent('shared', request);
+    change.spare(`${name}/${number}`);
     try {
       const version = { name, number, reference: settings.reference };
       kver = await makeVersion(store, {
@@ -78,10 +79,10 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
       const more = withVersion(before, { name, keep: request.keep, version: made });
       const staged = withDefault(more, `${name}/${number}`, change.facts);
       progress?.({ step: `writing the boot entries of ${name}/${number}` });
-      await change.stage(staged);
-      signal?.throwIfAborted();
       removed = unretained(staged, readFacts(store.paths, staged));
-      next = withoutVersions(staged, new Set(removed.map(({ id }) => id)));
+      await stageWithRoom(change, { staged, removed });
+      signal?.throwIfAborted();
+      next = withoutVersions(staged, idsOf(removed));
     } catch (error) {
       await change.undo();
       throw error;
@@ -97,6 +98,30 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
     kver,
     removed: removed.map(({ id }) => id),
   };
+}
+
+/**
+ * Brings the new version to the loader. Where there is no room for it beside all others, those that it displaces go
+ * first, but for what the machine may need meanwhile.
+ */
+async function stageWithRoom(
+  change: Change,
+  { staged, removed }: { staged: Deployments; removed: readonly NamedVersion[] },
+): Promise<void> {
+  try {
+    await change.stage(staged);
+  } catch (error) {
+    const expendable = idsOf(unprotected(change.deployments, change.facts));
+    const early = new Set([...idsOf(removed)].filter((id) => expendable.has(id)));
+    if (early.size === 0 || !(error instanceof ImgbootError) || error.code !== 'IMGBOOT_NO_SPACE')
+      throw error;
+    await change.commit(withoutVersions(change.deployments, early));
+    await change.stage(withoutVersions(staged, early));
+  }
+}
+
+function idsOf(versions: readonly NamedVersion[]): Set<string> {
+  return new Set(versions.map(({ id }) => id));
 }
 
 /** The deployments with one more version. Pure but for the time. */

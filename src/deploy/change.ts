@@ -33,6 +33,8 @@ export class Change implements Disposable {
   readonly #store: Store;
   readonly #options: ChangeOptions;
   readonly #lock: FileLock;
+  /** Versions that are being made. */
+  readonly #spared = new Set<string>();
 
   private constructor(
     store: Store,
@@ -81,25 +83,23 @@ export class Change implements Disposable {
     return readFacts(this.#store.paths, this.deployments);
   }
 
-  /**
-   * Brings kernels and entries of versions to come to the loader. The default stays what it is. Where that fails, all
-   * is as before.
-   */
+  /** From now on a version that deployments.json does not name yet is left alone, until all is undone. */
+  spare(id: string): void {
+    this.#spared.add(id);
+  }
+
+  /** Brings kernels and entries of versions to come to the loader. The default stays what it is. */
   async stage(next: Deployments): Promise<void> {
+    const { signal } = this.#options;
     // First that nothing but the default can become the default, and what a killed change left is gone.
-    await this.#publish(this.deployments, { counting: 'no', signal: this.#options.signal });
-    try {
-      writeBootFiles(this.#store, next, readFacts(this.#store.paths, next));
-      const staged = { ...next, default: this.deployments.default };
-      await this.#publish(staged, { counting: 'no', signal: this.#options.signal });
-    } catch (error) {
-      await this.undo();
-      throw error;
-    }
+    await this.#publish(this.deployments, { counting: 'no', signal });
+    writeBootFiles(this.#store, next, readFacts(this.#store.paths, next));
+    await this.#publish({ ...next, default: this.deployments.default }, { counting: 'no', signal });
   }
 
   /** Makes the loader's files and the version directories follow from what is the case. */
   async undo(): Promise<void> {
+    this.#spared.clear();
     await this.#publish(this.deployments, { counting: 'continue' });
     await this.#sweep();
   }
@@ -162,12 +162,11 @@ export class Change implements Disposable {
   /** Deletes versions that nothing names; all of a name that is gone but its persistent directories. */
   async #sweep(): Promise<void> {
     const { paths } = this.#store;
-    const versions = allVersions(this.deployments);
+    const kept = [...allVersions(this.deployments).map(({ id }) => id), ...this.#spared];
     const { booted } = this.facts;
+    if (booted !== undefined) kept.push(booted);
     for (const name of deploymentNames(paths)) {
-      const numbers = versions.filter((version) => version.name === name).map(({ number }) => number);
-      const [bootedName, bootedNumber] = booted?.split('/') ?? [];
-      if (bootedName === name) numbers.push(Number(bootedNumber));
+      const numbers = kept.filter((id) => id.startsWith(`${name}/`)).map((id) => Number(id.split('/')[1]));
       await sweepVersions(paths, { name, numbers: new Set(numbers) });
       const directory = join(paths.deployments, name);
       if (readdirSync(directory).length === 0) rmdirSync(directory);

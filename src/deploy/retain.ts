@@ -47,10 +47,17 @@ export function rollbackTarget(deployments: Deployments, facts: Facts): NamedVer
 
 /** The versions that nothing keeps. Pure. @see docs/architecture.md 4.7 */
 export function unretained(deployments: Deployments, facts: Facts): NamedVersion[] {
+  const newest = new Set(
+    deployments.deployments.flatMap(({ name, keep, versions }) =>
+      versions.slice(-keep).map(({ number }) => `${name}/${number}`),
+    ),
+  );
+  return unprotected(deployments, facts).filter(({ id }) => !newest.has(id));
+}
+
+/** The versions that a machine can do without: not what runs, is the default, was good last, or is pinned. Pure. */
+export function unprotected(deployments: Deployments, facts: Facts): NamedVersion[] {
   const kept = new Set([deployments.default, facts.booted, previousOf(deployments, null, facts)?.id]);
-  for (const { name, keep, versions } of deployments.deployments) {
-    for (const { number } of versions.slice(-keep)) kept.add(`${name}/${number}`);
-  }
   return allVersions(deployments).filter(({ id, pinned }) => !pinned && !kept.has(id));
 }
 

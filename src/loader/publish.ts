@@ -1,11 +1,12 @@
-import { copyFileSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError, errnoOf } from '../errors.ts';
+import { ImgbootError } from '../errors.ts';
 import { syncDirectory, syncTree } from '../system/durable.ts';
 import { freeBytes } from '../system/free-space.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { publishExtlinux } from './extlinux.ts';
 import { publishGrub } from './grub.ts';
+import { removeLoaderFile } from './loader-file.ts';
 import type { LoaderName } from './machine.ts';
 import { BOOT_DIRECTORY, type BootFiles, type LoaderPlan } from './plan.ts';
 import { publishRefind } from './refind.ts';
@@ -21,6 +22,7 @@ const publishers: Record<LoaderName, (root: string, plan: LoaderPlan) => void> =
 /** For entries, and what a file system needs for itself. */
 const SPARE_BYTES = 1 << 20;
 const NEW_PREFIX = '.new-';
+const HALF_WRITTEN = /^\.new-(?:imgboot.*|loader\.conf|custom\.cfg|refind\.conf|extlinux\.conf)$/;
 const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
 
 /**
@@ -31,10 +33,19 @@ const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
  */
 export function publish(root: string, plan: LoaderPlan): void {
   copyKernels(root, plan.files);
+  const configuration = join(root, plan.machine.directory);
+  for (const directory of [configuration, join(configuration, 'entries')]) removeHalfWritten(directory);
   publishers[plan.machine.loader](root, plan);
   syncTree(root);
   // On the store's own file system /imgboot may be the store.
   if (plan.machine.boot !== null) removeKernels(root, plan.files);
+}
+
+/** What a write that was stopped has left beside its file. */
+function removeHalfWritten(directory: string): void {
+  for (const name of namesIn(directory)) {
+    if (HALF_WRITTEN.test(name)) removeLoaderFile(join(directory, name));
+  }
 }
 
 function copyKernels(root: string, files: readonly BootFiles[]): void {
@@ -69,18 +80,16 @@ function isThere(root: string, { directory, kernel, initrd }: BootFiles): boolea
 function removeKernels(root: string, files: readonly BootFiles[]): void {
   const top = join(root, BOOT_DIRECTORY);
   const wanted = new Set(files.map(({ directory }) => directory));
-  let names: string[];
-  try {
-    names = readdirSync(top);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
-    throw error;
-  }
-  for (const name of names) {
+  for (const name of namesIn(top)) {
     if (name.startsWith(NEW_PREFIX) || (OURS.test(name) && !wanted.has(name))) removeTree(join(top, name));
   }
-  if (wanted.size === 0 && readdirSync(top).length === 0) rmdirSync(top);
+  if (wanted.size === 0 && existsSync(top) && readdirSync(top).length === 0) rmdirSync(top);
   syncTree(root);
+}
+
+/** None where there is no such directory. */
+function namesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
 }
 
 function sizeOf(path: string): number {

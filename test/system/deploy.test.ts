@@ -143,12 +143,7 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
   it('a boot file system that is full is an error before anything is written', async () => {
     await host.deploy('desktop');
     await host.load('desktop:latest', 2);
-    const { stdout: free } = await execa('df', ['--output=avail', '-B1', host.boot]);
-    await execa('fallocate', [
-      '-l',
-      String(Number(free.split('\n')[1]) - 3 * 2 ** 20),
-      path.join(host.boot, 'ballast'),
-    ]);
+    await leaveFree(host.boot, 3 * 2 ** 20, path.join(host.boot, 'ballast'));
     const before = await host.state();
     const { stderr, exitCode } = await host.store.cli('upgrade');
     expect(stderr).toMatch(
@@ -157,6 +152,24 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
     expect(exitCode).toBe(1);
     expect(await host.state()).toEqual(before);
     expect(host.strays()).toEqual([]);
+  });
+
+  it('a boot file system without room for a third gets it in place of the one that goes', async () => {
+    await host.deploy('desktop');
+    host.bless('desktop/1');
+    await host.load('desktop:latest', 2);
+    await host.deploy('desktop');
+    host.bless('desktop/2');
+    await host.load('desktop:latest', 3);
+    await leaveFree(host.boot, 3 * 2 ** 20, path.join(host.boot, 'ballast'));
+    expect(await host.store.cliOk('upgrade')).toContain('Removed: desktop/1');
+    expect(await host.versions()).toEqual(['desktop/2', 'desktop/3']);
+    expect([host.bootedNext(), host.strays()]).toEqual(['desktop/3', []]);
+    // What the machine could go back to stays.
+    await host.load('desktop:latest', 4);
+    const before = await host.state();
+    expect((await host.store.cli('upgrade')).stderr).toContain('and kernel and initramfs need');
+    expect(await host.state()).toEqual(before);
   });
 
   it('a store that is full is an error before anything is written', async () => {
@@ -425,3 +438,9 @@ describe("the loader's files", () => {
     },
   );
 });
+
+/** Fills a file system up to so many bytes. */
+async function leaveFree(filesystem: string, bytes: number, ballast: string): Promise<void> {
+  const { stdout } = await execa('df', ['--output=avail', '-B1', filesystem]);
+  await execa('fallocate', ['-l', String(Number(stdout.split('\n')[1]) - bytes), ballast]);
+}

@@ -8,7 +8,7 @@ import { addVersion, type Deployed } from './add-version.ts';
 import { Change } from './change.ts';
 import { detectMachine, type MachineRequest } from './detect.ts';
 import { checkPersistPath } from './persist.ts';
-import { checkDeploymentName, nameOfReference } from './version-name.ts';
+import { checkDeploymentName, nameOfImage } from './version-name.ts';
 
 export type { Deployed } from './add-version.ts';
 
@@ -53,9 +53,8 @@ export interface DeployRequest extends OperationOptions {
  */
 export async function deployImage(store: Store, request: DeployRequest): Promise<Deployed> {
   const { progress, signal, bootDirectory } = request;
-  const name =
-    request.name === undefined ? nameOfReference(request.reference) : checkDeploymentName(request.name);
   const image = store.image(request.reference);
+  const name = request.name === undefined ? nameOfImage(image) : checkDeploymentName(request.name);
   const settings = {
     reference: image.reference ?? image.id,
     writable: checkWritable(request.writable),

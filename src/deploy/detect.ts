@@ -15,7 +15,8 @@ const bootPlaces = ['/efi', '/boot/efi', '/boot', '/'] as const;
 /** What tells that a loader is there: its configuration, below the top of a file system or of /boot. */
 const traces: readonly [loader: LoaderName, directory: string, file: string][] = [
   ['systemd-boot', 'loader', 'loader.conf'],
-  ['systemd-boot', 'loader', 'entries'],
+  // Its own file system, which is the one where it reads loader.conf.
+  ['systemd-boot', 'loader', '../EFI/systemd/systemd-bootx64.efi'],
   ['grub', 'grub', 'grub.cfg'],
   ['grub', 'grub2', 'grub.cfg'],
   ['refind', 'EFI/refind', 'refind.conf'],

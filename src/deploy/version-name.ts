@@ -12,9 +12,13 @@ export function checkDeploymentName(name: string): string {
   });
 }
 
-/** The name that a deployment of a reference has by default: the last part of the image's. */
-export function nameOfReference(reference: string): string {
-  return checkDeploymentName(parseReference(reference).name.split('/').at(-1)!.slice(0, MAX_NAME_LENGTH));
+/** The name that a deployment of an image has by default: the last part of the image's. @throws IMGBOOT_USAGE */
+export function nameOfImage({ reference, id }: { reference: string | undefined; id: string }): string {
+  if (reference !== undefined)
+    return checkDeploymentName(parseReference(reference).name.split('/').at(-1)!.slice(0, MAX_NAME_LENGTH));
+  throw new ImgbootError('IMGBOOT_USAGE', `the image ${id} has no name that its deployment could have`, {
+    hint: 'give one with --name',
+  });
 }
 
 /** `desktop-3`: a version where a slash has no place. */

@@ -116,6 +116,11 @@ imgboot_take_parameter() {
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
     imgboot.image=*) imgboot_image=$value ;;
     imgboot.deployment=*)
+      # Other boots do not spend the time.
+      # shellcheck source=hooks/lib/deployment.sh
+      . "$imgboot_lib/deployment.sh"
+      # shellcheck source=hooks/lib/persist.sh
+      . "$imgboot_lib/persist.sh"
       if imgboot_is_deployment "$value"; then
         imgboot_deployment=$value
       else

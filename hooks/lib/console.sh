@@ -54,7 +54,7 @@ imgboot_give_up() {
     imgboot_open_shell
     imgboot_end_machine reboot
   fi
-  [ -n "$imgboot_emergency" ] || imgboot_try_again
+  [ -z "$imgboot_deployment" ] || [ -n "$imgboot_emergency" ] || imgboot_try_again
   imgboot_end_machine "${imgboot_emergency:-halt}"
 }
 

@@ -15,8 +15,8 @@
 # and imgboot_work to a directory for mounts, which need not be there.
 
 : "${imgboot_bin:=/usr/bin}"
-for imgboot_part in text cmdline device layers luks passphrase volumes plain overlay watchdog store deployment persist \
-  writable ram toplayer report shutdown; do
+for imgboot_part in text cmdline device layers luks passphrase volumes plain overlay watchdog store writable ram toplayer report \
+  shutdown; do
   # shellcheck source=/dev/null
   . "$imgboot_lib/$imgboot_part.sh"
 done
@@ -93,10 +93,12 @@ imgboot_boot_image() {
     imgboot_open_toplayer
   fi
   imgboot_step 'writable layer'
-  host_info "booting ${imgboot_version:+$imgboot_name, }$imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
+  host_info "booting ${imgboot_deployment:+$imgboot_name, }$imgboot_reference from $imgboot_device, ${imgboot_writable:-ephemeral}"
   imgboot_make_root "$1"
-  imgboot_mount_persist "$1"
-  imgboot_bring_modules "$1"
+  if [ -n "$imgboot_deployment" ]; then
+    imgboot_mount_persist "$1"
+    imgboot_bring_modules "$1"
+  fi
   imgboot_settle_machine_id "$1"
   imgboot_step store
   imgboot_close_toplayer

@@ -40,9 +40,9 @@ describe('machineArguments', () => {
   });
 
   it.each([
-    ['write', 'if=none,id=drive0,format=raw,discard=unmap,file=/d'],
-    ['snapshot', 'if=none,id=drive0,format=raw,discard=unmap,file=/d,snapshot=on'],
-    ['read-only', 'if=none,id=drive0,format=raw,discard=unmap,file=/d,readonly=on'],
+    ['write', 'if=none,id=drive0,format=raw,file=/d,discard=unmap'],
+    ['snapshot', 'if=none,id=drive0,format=raw,file=/d,discard=unmap,snapshot=on'],
+    ['read-only', 'if=none,id=drive0,format=raw,file=/d,discard=unmap,readonly=on'],
   ] as const)('a drive with access %s', (access, option) => {
     const drives = [{ path: '/d', format: 'raw' as const, access }];
     expect(pairs(machineArguments({ ...smallest, drives }))).toContainEqual(['-drive', option]);
@@ -52,7 +52,15 @@ describe('machineArguments', () => {
     const drives = [{ path: '/a,snapshot=off', format: 'qcow2' as const, access: 'snapshot' as const }];
     expect(pairs(machineArguments({ ...smallest, drives }))).toContainEqual([
       '-drive',
-      'if=none,id=drive0,format=qcow2,discard=unmap,file=/a,,snapshot=off,snapshot=on',
+      'if=none,id=drive0,format=qcow2,file=/a,,snapshot=off,discard=unmap,snapshot=on',
+    ]);
+  });
+
+  it('what a drive is written can be recorded', () => {
+    const drives = [{ path: '/d', format: 'raw' as const, access: 'write' as const, writeLog: '/l' }];
+    expect(pairs(machineArguments({ ...smallest, drives }))).toContainEqual([
+      '-drive',
+      'if=none,id=drive0,driver=blklogwrites,file.driver=raw,file.file.driver=file,file.file.filename=/d,log.driver=file,log.filename=/l,discard=unmap',
     ]);
   });
 

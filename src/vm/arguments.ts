@@ -92,9 +92,15 @@ function driveArguments(drive: Drive, index: number): string[] {
   const access = { write: '', snapshot: ',snapshot=on', 'read-only': ',readonly=on' }[drive.access];
   return [
     '-drive',
-    `if=none,id=drive${index},format=${drive.format},discard=unmap,file=${optionValue(drive.path)}${access}`,
+    `if=none,id=drive${index},${driveFile(drive)},discard=unmap${access}`,
     ...(drive.isUnplugged === true ? [] : ['-device', driveDeviceOption(drive, index)]),
   ];
+}
+
+function driveFile({ path, format, writeLog }: Drive): string {
+  if (writeLog === undefined) return `format=${format},file=${optionValue(path)}`;
+  const file = `file.driver=${format},file.file.driver=file,file.file.filename=${optionValue(path)}`;
+  return `driver=blklogwrites,${file},log.driver=file,log.filename=${optionValue(writeLog)}`;
 }
 
 /** The value of -device, or of the monitor's device_add, for a drive of the machine. */

@@ -20,6 +20,11 @@ export interface Drive {
   isUnplugged?: true | undefined;
   /** Which drive the firmware boots from: the least first; none that has no number. */
   bootIndex?: number | undefined;
+  /**
+   * A file that gets a record of what the guest writes, in the order in which it is done, flushes included: of a raw
+   * drive that is written to, in the format of the kernel's dm-log-writes.
+   */
+  writeLog?: string | undefined;
   /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-SERIAL); at most 20 characters. */
   serial?: string | undefined;
 }

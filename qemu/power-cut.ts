@@ -1,0 +1,63 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { loaderNames } from '../src/loader/machine.ts';
+import { firmwareNames } from '../src/vm/firmware.ts';
+import { TemporaryDirectory } from '../test/support/temporary-directory.ts';
+import { describeMachine } from './bench/machine.ts';
+import type { DiskKind } from './power-cut/disk.ts';
+import { withFigures, asText } from './power-cut/figures.ts';
+import { writeImages } from './power-cut/images.ts';
+import { sweepDisk, type Figures } from './power-cut/sweep.ts';
+
+// `npm run power-cut -- [POINTS [KIND...]]`: what is on a disk after its machine lost its power boots, and is whole.
+
+const usualKinds = ['ext4:extlinux:bios', 'btrfs:systemd-boot:uefi'];
+
+const [pointsText = '200', ...asked] = process.argv.slice(2);
+const points = Number(pointsText);
+if (!Number.isInteger(points) || points < 1) stop(`${JSON.stringify(pointsText)} is no number of points`);
+const kinds = (asked.length === 0 ? usualKinds : asked).map(parseKind);
+
+const since = Date.now();
+const figures: Figures[] = [];
+await using work = await TemporaryDirectory.create();
+const images = path.join(work.path, 'images');
+await mkdir(images);
+const layouts = await writeImages(images);
+for (const kind of kinds) {
+  figures.push(
+    ...(await sweepDisk(kind, {
+      images: layouts,
+      points: Math.ceil(points / kinds.length),
+      directory: work.path,
+      tell: (line) => void process.stdout.write(`${line}\n`),
+    })),
+  );
+}
+process.stdout.write(`\n${asText(figures)}\n`);
+if (asked.length === 0) {
+  const target = path.resolve(import.meta.dirname, '../docs/power-cuts.md');
+  const seconds = Math.round((Date.now() - since) / 1000);
+  const about = `${(await describeMachine()).join('; ')}; ${seconds} s in all.`;
+  await writeFile(target, withFigures(await readFile(target, 'utf8'), { figures, about, points }));
+  process.stderr.write(`power-cut: wrote ${path.relative('.', target)}\n`);
+}
+if (figures.some(({ failures }) => failures > 0)) process.exitCode = 1;
+
+function parseKind(text: string): DiskKind {
+  const [filesystem, loader, firmware] = text.split(':');
+  const kind = {
+    filesystem: (['btrfs', 'ext4'] as const).find((name) => name === filesystem),
+    loader: loaderNames.find((name) => name === loader),
+    firmware: firmwareNames.find((name) => name === firmware),
+  };
+  const { filesystem: known, loader: knownLoader, firmware: knownFirmware } = kind;
+  if (known === undefined || knownLoader === undefined || knownFirmware === undefined)
+    return stop(`${JSON.stringify(text)} is no kind of disk, such as ext4:extlinux:bios`);
+  return { filesystem: known, loader: knownLoader, firmware: knownFirmware };
+}
+
+function stop(why: string): never {
+  process.stderr.write(`power-cut: ${why}\n`);
+  process.exit(2);
+}

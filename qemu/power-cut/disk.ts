@@ -1,0 +1,118 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import type { LoaderName } from '../../src/loader/machine.ts';
+import type { FirmwareName } from '../../src/vm/firmware.ts';
+import { repository } from '../../test/support/paths.ts';
+import { REFERENCE } from './images.ts';
+
+/** What disks are made for the sweep. */
+export interface DiskKind {
+  filesystem: 'btrfs' | 'ext4';
+  loader: LoaderName;
+  firmware: FirmwareName;
+}
+
+export interface Part {
+  offsetBytes: number;
+  sizeBytes: number;
+}
+
+/** A disk with a machine of one version, whose store has a newer image of the reference that it follows. */
+export interface SweepDisk extends DiskKind {
+  path: string;
+  esp: Part;
+  root: Part;
+}
+
+const SIZE = '2G';
+/** What the machine's own files have, all together. */
+const TOP_FILES = 16;
+const TOP_FILE_BYTES = 4096;
+/** The image has a file there, too. */
+export const TOP_BYTES = TOP_FILES * TOP_FILE_BYTES + 'of the image\n'.length;
+const imgboot = path.join(repository, 'bin/imgboot');
+
+/** Makes the disk with `imgboot disk`, and puts the second image into its store. */
+export async function makeSweepDisk(
+  directory: string,
+  { images, kind }: { images: { one: string; two: string }; kind: DiskKind },
+): Promise<SweepDisk> {
+  const store = path.join(directory, 'store');
+  await execa(imgboot, ['load', '--store', store, '--input', images.one]);
+  const top = path.join(directory, 'top');
+  await mkdir(path.join(top, 'etc/top'), { recursive: true });
+  for (let file = 0; file < TOP_FILES; file += 1)
+    await writeFile(path.join(top, 'etc/top', String(file)), String(file).padStart(TOP_FILE_BYTES, '0'));
+  const disk = path.join(directory, 'disk');
+  const { filesystem, loader, firmware } = kind;
+  await execa(imgboot, [
+    'disk',
+    REFERENCE,
+    `--store=${store}`,
+    `--output=${disk}`,
+    '--format=raw',
+    `--size=${SIZE}`,
+    `--fs=${filesystem}`,
+    `--bootloader=${loader}`,
+    `--firmware=${firmware}`,
+    `--top-layer=${top}`,
+    '--persist=/home',
+    '--modules=virtio',
+    '--append=console=ttyS0 quiet',
+  ]);
+  const { stdout } = await execa('sfdisk', ['--json', disk]);
+  const { partitiontable } = JSON.parse(stdout) as {
+    partitiontable: { sectorsize: number; partitions: { name: string; start: number; size: number }[] };
+  };
+  const part = (name: string): Part => {
+    const { start, size } = partitiontable.partitions.find((one) => one.name === name)!;
+    return { offsetBytes: start * partitiontable.sectorsize, sizeBytes: size * partitiontable.sectorsize };
+  };
+  const made = { ...kind, path: disk, esp: part('EFI system'), root: part('imgboot') };
+  await onRoot(made, `'${imgboot}' load --store "$root/imgboot" --input '${images.two}'`);
+  await execa('rm', ['-rf', store]);
+  return made;
+}
+
+/** Runs a script with the root file system of a disk that no machine uses mounted at `$root`. @returns what it prints */
+export async function onRoot(
+  disk: Pick<SweepDisk, 'path' | 'root' | 'filesystem'>,
+  script: string,
+): Promise<string> {
+  const { offsetBytes, sizeBytes } = disk.root;
+  const isolated = ['--mount', '--propagation', 'private', 'sh', '-euc'];
+  const mounted = `root=$(mktemp -d); trap 'umount "$root"; rmdir "$root"' EXIT
+    mount -t ${disk.filesystem} -o loop,offset=${offsetBytes},sizelimit=${sizeBytes} "$1" "$root"; ${script}`;
+  const { stdout } = await execa('unshare', [...isolated, mounted, 'sh', disk.path]);
+  return stdout;
+}
+
+/** What the checkers of both file systems and `imgboot fsck` find fault with, on a disk that no machine uses. */
+export async function findFaults(disk: SweepDisk): Promise<string[]> {
+  const check = disk.filesystem === 'btrfs' ? ['btrfs', 'check', '--readonly'] : ['e2fsck', '-f', '-n'];
+  const faults = [
+    ...(await faultsOfPart(disk, { part: disk.root, check, what: disk.filesystem })),
+    ...(await faultsOfPart(disk, { part: disk.esp, check: ['fsck.vfat', '-n'], what: 'FAT' })),
+  ];
+  try {
+    await onRoot(disk, `'${imgboot}' fsck --store "$root/imgboot" 2>&1`);
+  } catch (error) {
+    faults.push(`imgboot fsck: ${(error as { stdout: string }).stdout}`);
+  }
+  return faults;
+}
+
+async function faultsOfPart(
+  { path: disk }: SweepDisk,
+  { part, check, what }: { part: Part; check: readonly string[]; what: string },
+): Promise<string[]> {
+  // The loop device ends with the checker.
+  const script = `device=$(losetup --find --show --offset "$1" --sizelimit "$2" "$3"); shift 3
+    trap 'losetup --detach "$device"' EXIT; "$@" "$device" 2>&1`;
+  const sizes = [String(part.offsetBytes), String(part.sizeBytes)];
+  const { exitCode, stdout } = await execa('sh', ['-uc', script, 'sh', ...sizes, disk, ...check], {
+    reject: false,
+  });
+  return exitCode === 0 ? [] : [`${what}: ${stdout}`];
+}

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DiskFilesystem } from '../boot/disk.ts';
 import type { Deployed } from '../deploy/deploy.ts';
-import { nameOfReference, checkDeploymentName } from '../deploy/version-name.ts';
+import { checkDeploymentName, nameOfImage } from '../deploy/version-name.ts';
 import { Contents } from '../initramfs/contents.ts';
 import { parseModuleSelection } from '../initramfs/module-request.ts';
 import type { Store } from '../store/store.ts';
@@ -47,7 +47,7 @@ export async function writeDisk(
   const { deployment, loader, luks, progress, signal } = disk;
   const image = store.image(deployment.reference);
   // Before anything is written.
-  if (deployment.name === undefined) nameOfReference(image.reference ?? 'image');
+  if (deployment.name === undefined) nameOfImage(image);
   else checkDeploymentName(deployment.name);
   const layout = planLayout({
     sizeBytes: target.sizeBytes,

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import type { BootReport } from '../../src/boot/boot-report.ts';
+import { readDiskReport } from '../../src/boot/disk-report.ts';
 import { bookwormImage, freshDisk, machineOf } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
 import { inDeployments } from '../support/deployment-disk.ts';
@@ -52,6 +53,7 @@ it('a boot that reaches its target is blessed, for the initramfs and for systemd
   await expectClean(disk);
   const left = await onDisk(disk, 'cd imgboot/deployments/desktop/1; ls; wc -c < good');
   expect(left.split('\n')).toEqual(['boot', 'boot.json', 'ephemeral', 'good', 'made', '0']);
+  expect((await readDiskReport(disk.path, {})).deployment).toEqual(report.deployment);
   const { stdout } = await execa('mdir', ['-b', '-i', esp, '::/loader/entries']);
   const entries = stdout.split('\n').map((line) => path.posix.basename(line));
   expect(entries.toSorted()).toEqual([...others, 'imgboot-desktop-1.conf'].toSorted());

@@ -35,6 +35,9 @@ imgboot_open_deployment
 printf '%s|%s|%s|%s|%s' "$imgboot_version" "$imgboot_name" "$imgboot_try_number" "$imgboot_fallback_version" "$imgboot_fallbacks"
 `;
 
+/** What makes systemd run it. */
+const BLESSING = ['default.target.d', 'imgboot-bless.service', 'multi-user.target.d'];
+
 interface Version {
   good?: boolean;
   tries?: string;
@@ -79,8 +82,8 @@ describe.each(Object.entries(shells))('deployments under %s', (_, shell) => {
   ): Promise<{ stdout: string; stderr: string; exitCode: number }> {
     const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${script}`;
     const { stdout, stderr, exitCode } = await execa(
-      shell[0]!,
-      [...shell.slice(1), '-c', text, 'sh', library, ...args],
+      'unshare',
+      ['--mount', '--propagation', 'private', ...shell, '-c', text, 'sh', library, ...args],
       { cwd: work.path, env: { LC_ALL: 'C' }, reject: false },
     );
     return { stdout, stderr, exitCode: exitCode! };
@@ -141,6 +144,31 @@ describe.each(Object.entries(shells))('deployments under %s', (_, shell) => {
         `"desktop/4 was booted 3 times and never found good; booting ${previous} in its place"`,
       );
       expect(await readFile(inStore('desktop/4/tries'), 'utf8')).toBe('3');
+    },
+  );
+
+  it.each([
+    { state: 'is still to show itself', version: { tries: '1' }, units: BLESSING },
+    { state: 'is known as good', version: { good: true }, units: [] },
+    {
+      state: 'is good, which the loader does not know',
+      version: { good: true },
+      prepare: 'printf untold > store/deployments/desktop/2/good',
+      units: BLESSING,
+    },
+    // systemd's own would find the loader's entry good that failed.
+    { state: 'is booted in place', version: { tries: '3' }, units: ['systemd-bless-boot.service'] },
+  ] as { state: string; version: Version; prepare?: string; units: string[] }[])(
+    'systemd is to bless what it should: a version that $state',
+    async ({ version, prepare = ':', units }) => {
+      await write({ 'desktop/1': { good: true }, 'desktop/2': version });
+      const script = `${prepare}; mount -t tmpfs none /run; mkdir -p /run/initramfs /run/systemd/system; ${decide}
+        imgboot_place=$imgboot_store_dir/deployments/$imgboot_name imgboot_store_shown=/imgboot
+        imgboot_leave_bless; echo; ls /run/systemd/system; head -n 2 /run/initramfs/bless.order`;
+      const { stdout, stderr } = await run(script, 'imgboot.deployment=desktop/2');
+      expect(stderr).toBe('');
+      const got = version.tries === '3' ? 'desktop/1' : 'desktop/2';
+      expect(stdout.split('\n').slice(1)).toEqual([...units, '/imgboot', got]);
     },
   );
 

@@ -9,11 +9,8 @@ interface BlockDevice {
   size: number;
   type: string;
   ro: boolean;
-  fstype: string | null;
-  label: string | null;
   partlabel: string | null;
   model: string | null;
-  pttype: string | null;
   mountpoints: (string | null)[];
   'log-sec': number;
   children?: BlockDevice[];
@@ -51,7 +48,7 @@ export async function inspectDevice(path: string): Promise<Device> {
     throw notADevice(path, 'there is no such file', 'lsblk lists the devices that there are');
   if (!statSync(path).isBlockDevice())
     throw notADevice(path, 'it is no block device', 'imgboot disk makes a disk as a file');
-  const columns = 'PATH,SIZE,TYPE,RO,FSTYPE,LABEL,PARTLABEL,MODEL,PTTYPE,MOUNTPOINTS,LOG-SEC';
+  const columns = 'PATH,SIZE,TYPE,RO,PARTLABEL,MODEL,MOUNTPOINTS,LOG-SEC';
   const { stdout } = await runCommand('lsblk', ['--json', '--bytes', '--output', columns, path]);
   const [found] = (JSON.parse(stdout) as { blockdevices: BlockDevice[] }).blockdevices;
   if (found === undefined)
@@ -63,7 +60,7 @@ export async function inspectDevice(path: string): Promise<Device> {
       'give the whole disk; imgboot deploy adds to a system that is there',
     );
   if (found.ro) throw notADevice(path, 'it is read-only', 'look for a switch on it, or choose another');
-  const parts = flatten(found).map(describe);
+  const parts = await Promise.all(flatten(found).map(describe));
   refuseUse(path, parts);
   return {
     path,
@@ -79,16 +76,27 @@ function flatten(device: BlockDevice): BlockDevice[] {
   return [device, ...(device.children ?? []).flatMap(flatten)];
 }
 
-function describe(device: BlockDevice): DevicePart {
-  const content = device.fstype ?? (device.type === 'part' ? null : device.pttype);
+async function describe(device: BlockDevice): Promise<DevicePart> {
+  const { content, label } = await probe(device.path);
   return {
     path: device.path,
     sizeBytes: device.size,
     type: device.type,
-    content: content ?? undefined,
-    label: device.label ?? device.partlabel ?? undefined,
+    content,
+    label: label ?? device.partlabel ?? undefined,
     mountedAt: device.mountpoints.filter((point) => point !== null),
   };
+}
+
+/** What the bytes say: lsblk goes by what udev has seen, which may be nothing. @see blkid(8) for its statuses */
+async function probe(path: string): Promise<Pick<DevicePart, 'content' | 'label'>> {
+  const [nothing, several] = [2, 8];
+  const { stdout, exitCode } = await runCommand('blkid', ['--probe', '--output', 'export', path], {
+    okStatuses: [0, nothing, several],
+  });
+  if (exitCode === several) return { content: 'several', label: undefined };
+  const facts = new Map(stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
+  return { content: facts.get('TYPE') ?? facts.get('PTTYPE'), label: facts.get('LABEL') };
 }
 
 /** Named uses first; the kernel's own word covers the rest, such as a RAID or a mount that another namespace has. */

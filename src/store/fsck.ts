@@ -1,20 +1,21 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { hexOf } from '../image/digest.ts';
+import { join, relative } from 'node:path';
+import { hexOf, parseDigest, type ChainId } from '../image/digest.ts';
 import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { bootFiles } from './boot-files.ts';
-import { findGarbage, readRecord, removeGarbage } from './collect.ts';
+import { chainLayers, findGarbage, readRecord, removeGarbage } from './collect.ts';
 import type { CheckJob, CheckResult, Damage } from './check.job.ts';
+import { deployedVersions } from './deployed.ts';
 import { UnreadableImage, tryReadImage, type ImageLayer } from './image.ts';
 import { readIndex } from './index-file.ts';
 import type { Store } from './store.ts';
 import { publishLayer } from './unpack.ts';
 import type { Workspace } from './workspace.ts';
 
-export type ProblemKind = 'blob' | 'layer' | 'boot-file' | 'garbage' | 'image' | 'container';
+export type ProblemKind = 'blob' | 'layer' | 'boot-file' | 'garbage' | 'image' | 'container' | 'deployment';
 
 /** Something that is not as the index says. */
 export interface Problem {
@@ -27,7 +28,7 @@ export interface Problem {
 
 /**
  * Proves a store: every blob matches its digest, every layer is what its tar makes on its parent (it is unpacked
- * again beside it and compared), the boot files follow from the index, nothing lies about unused. Costs what
+ * again beside it and compared), the boot files follow from the index, what is deployed is there, nothing lies about unused. Costs what
  * unpacking every image costs. With `repair`, layers are unpacked anew from their blobs, boot files are written
  * anew, damaged blobs (which no machine can restore) and garbage are deleted.
  */
@@ -48,6 +49,7 @@ export async function fsck(
       repaired: true,
     });
   for (const descriptor of readIndex(store.paths).manifests) await check.image(descriptor);
+  check.deployments();
   check.garbage();
   // A layer that is back makes its images bootable again.
   if (repair) await store.refreshBootFiles();
@@ -83,6 +85,21 @@ class Check {
       return;
     }
     for (let from = 0; from < image.layers.length;) from = await this.#layers(image.layers, from, name);
+  }
+
+  /** What a version is booted with; only deploying it again makes it anew. */
+  deployments(): void {
+    const { paths } = this.#store;
+    for (const { id, chain } of deployedVersions(paths)) {
+      const parts = ['boot', 'vmlinuz', 'initrd.img'].map((name) => join(paths.deployments, id, name));
+      const layers = chainLayers(this.#store, parseDigest(chain) as string as ChainId);
+      const missing = [...parts, ...layers.map((name) => paths.layer(name))].find(
+        (path) => !existsSync(path),
+      );
+      if (missing === undefined) continue;
+      const message = `${relative(paths.root, missing)} is missing; deploy the image again`;
+      this.found({ kind: 'deployment', subject: id, message, repaired: false });
+    }
   }
 
   garbage(): void {

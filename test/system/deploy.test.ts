@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -203,6 +204,37 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
     expect((await host.versions()).sort()).toEqual(['desktop/1', 'desktop/2', 'kiosk/1']);
     expect(host.bootedNext()).toBe(host.deployments.default);
     expect(host.strays()).toEqual([]);
+  });
+});
+
+describe('on ext4', () => {
+  it('a disk that fills up under an upgrade is an error, and everything is as before', async () => {
+    await using host = await DeployHost.create(drivers[1]);
+    await host.load('desktop:latest', 1);
+    await host.deploy('desktop');
+    // More than the last version lets expect.
+    await host.load('desktop:latest', 2, {
+      path: 'boot/vmlinuz-1.0',
+      content: Buffer.alloc(12 << 20, 'large'),
+    });
+    const { stdout: device } = await execa('findmnt', ['-no', 'SOURCE', host.filesystem.mountPoint]);
+    await execa('tune2fs', ['-m', '0', device]);
+    const ballast = path.join(host.filesystem.mountPoint, 'ballast');
+    const before = await host.state();
+    for (const freeMegabytes of [5, 7, 10]) {
+      await leaveFree(host.filesystem.mountPoint, freeMegabytes * 2 ** 20, ballast);
+      const { stderr, exitCode } = await host.store.cli('upgrade');
+      expect(stderr).toMatch(/^imgboot: .* (does not fit|cannot write .*): /m);
+      expect(exitCode).toBe(1);
+      expect([await host.state(), host.strays(), host.bootedNext()]).toEqual([before, [], 'desktop/1']);
+      await rm(ballast);
+    }
+    expect(await host.store.cliOk('upgrade')).toContain('desktop/2 is booted by default');
+    expect(await host.store.fsck()).toEqual([]);
+    await rm(host.version('desktop/1', 'initrd.img'));
+    expect(await host.store.fsck()).toEqual([
+      'deployment desktop/1: deployments/desktop/1/initrd.img is missing; deploy the image again',
+    ]);
   });
 });
 

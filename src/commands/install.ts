@@ -1,7 +1,7 @@
-import { Args, Flags } from '@oclif/core';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import { diskFlags, readDiskFlags } from '../cli/disk-flags.ts';
+import { Args, Flags } from '../cli/oclif.ts';
 import { humanSize, table } from '../cli/table.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import { inspectDevice, type Device } from '../disk/device.ts';

@@ -15,6 +15,13 @@ export default async function setup(): Promise<() => Promise<void>> {
     'mkfs.xfs',
     'sfdisk',
     'losetup',
+    'docker-registry',
+    'qemu-img',
+    'mkfs.vfat',
+    'mcopy',
+    'grub-mkimage',
+    'syslinux',
+    'cryptsetup',
   ]);
   if (process.getuid?.() === 0) await sweepDeadRuns();
   await buildDist();

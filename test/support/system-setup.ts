@@ -32,6 +32,13 @@ export default async function setup(): Promise<void> {
     'iptables',
     'ip',
     'grub-script-check',
+    'sfdisk',
+    'mkfs.vfat',
+    'fsck.vfat',
+    'mcopy',
+    'grub-mkimage',
+    'syslinux',
+    'cryptsetup',
   ]);
   // The processes that the tests start compile every module once, not each time.
   process.env['NODE_COMPILE_CACHE'] ??= path.join(cacheDirectory, 'node');

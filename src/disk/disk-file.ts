@@ -1,8 +1,11 @@
 import { truncateSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ImgbootError } from '../errors.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import type { Store } from '../store/store.ts';
 import { AsideFile } from '../system/aside.ts';
 import { runCommand } from '../system/exec.ts';
+import { freeBytes } from '../system/free-space.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { MEBIBYTE } from './layout.ts';
 import { neededBytes, writeDisk, type DiskContent } from './write-disk.ts';
@@ -39,14 +42,15 @@ export async function makeDiskFile(
   content: DiskContent & OperationOptions,
 ): Promise<DiskFile> {
   const { progress, signal } = content;
-  const sizeBytes = wholeMebibytes(
-    file.sizeBytes ?? neededBytes(store, content.deployment.reference) + SPARE_BYTES,
-  );
+  const needed = neededBytes(store, content.deployment.reference);
+  const sizeBytes = wholeMebibytes(file.sizeBytes ?? needed + SPARE_BYTES);
   using output = AsideFile.create(file.path, 0o600);
   using raw = file.format === 'raw' ? undefined : AsideFile.create(`${file.path}.raw`, 0o600);
   // In the clear, for as long as it takes.
   using plain = content.luks && AsideFile.create(`${file.path}.content`, 0o600);
   const disk = (raw ?? output).asidePath;
+  // A sparse file that cannot be filled shows as errors of a device; an encrypted root is there twice.
+  requireSpace(file.path, content.luks === undefined ? needed : 2 * needed);
   truncateSync(disk, sizeBytes);
   const target = { path: disk, sizeBytes, sectorBytes: SECTOR_BYTES, content: plain?.asidePath };
   const deployed = await writeDisk(store, target, content);
@@ -59,6 +63,15 @@ export async function makeDiskFile(
   signal?.throwIfAborted();
   output.publish();
   return { path: file.path, format: file.format, sizeBytes, deployed };
+}
+
+function requireSpace(path: string, needed: number): void {
+  const free = freeBytes(dirname(path));
+  if (free >= needed) return;
+  const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  throw new ImgbootError('IMGBOOT_NO_SPACE', `${path} needs ${mb(needed)}, and there are ${mb(free)} free`, {
+    hint: 'free space there, or write it elsewhere',
+  });
 }
 
 function wholeMebibytes(bytes: number): number {

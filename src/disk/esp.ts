@@ -26,6 +26,8 @@ export async function writeEsp(
       { hint: 'make the disk larger (--size): an eighth of it, up to 512 MiB, is its ESP' },
     );
   }
+  // What lay on a device before may still be recognised.
+  await runCommand('wipefs', ['--all', '--quiet', device]);
   await runCommand('mkfs.vfat', ['-F', '32', '-n', 'ESP', '-i', esp.uuid.replace('-', ''), device]);
   const names = readdirSync(esp.staging).map((name) => join(esp.staging, name));
   await runCommand('mcopy', ['-s', '-Q', '-m', '-i', device, ...names, '::/'], { env: mtoolsEnvironment });

@@ -101,7 +101,8 @@ function finalPath(name: string): string {
 function sweep(directory: string, name: string): void {
   for (const found of readdirSync(directory)) {
     if (!found.startsWith(`.${name}.`) || !found.endsWith(SUFFIX)) continue;
-    const pid = Number(found.slice(name.length + 2, -SUFFIX.length));
+    // One of several that a file is made of may have a word of its own before the number.
+    const pid = Number(/^(?:[a-z]+\.)?([0-9]+)$/.exec(found.slice(name.length + 2, -SUFFIX.length))?.[1]);
     if (Number.isInteger(pid) && pid !== process.pid && !isRunning(pid)) unlinkSync(join(directory, found));
   }
 }

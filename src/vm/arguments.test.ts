@@ -112,6 +112,22 @@ describe('machineArguments', () => {
     ]);
   });
 
+  it('UEFI is a flash chip with the program, and after it one with the variables', () => {
+    const firmware = { code: '/code.fd', variables: '/a,b.fd' };
+    const chips = pairs(machineArguments({ ...smallest, firmware }))
+      .filter(([option]) => option === '-drive')
+      .map(([, value]) => value);
+    expect(chips).toEqual([
+      'if=pflash,format=raw,file=/code.fd,readonly=on',
+      'if=pflash,format=raw,file=/a,,b.fd',
+    ]);
+  });
+
+  it('firmware boots from the drive that is said', () => {
+    const drive = { path: '/d', format: 'raw', access: 'write', bootIndex: 0 } as const;
+    expect(driveDeviceOption(drive, 0)).toBe('virtio-blk-pci,drive=drive0,bootindex=0');
+  });
+
   it('the machine is a q35, unless the older pc is asked for', () => {
     expect(pairs(machineArguments(smallest))).toContainEqual(['-machine', 'q35']);
     expect(pairs(machineArguments({ ...smallest, machine: 'pc' }))).toContainEqual(['-machine', 'pc']);

@@ -1,3 +1,4 @@
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   bootDeployment,
@@ -41,7 +42,10 @@ describe.each([{ filesystem: 'btrfs' }, { filesystem: 'ext4' }] as const)(
         writable: { got: 'ram', layer: null },
       });
       expect(await versionFiles(disk, 'tiny/2')).toEqual({ good: '' });
-      const third = await boot('third');
+      // Of one that is good, it leaves the disk's bytes as they are.
+      const before = (await execa('sha256sum', [disk.path])).stdout;
+      const third = await boot('third', ' imgboot.writable=ram');
+      expect((await execa('sha256sum', [disk.path])).stdout).toBe(before);
       expect(third.report.deployment).toEqual({ asked: 'tiny', got: 'tiny/2', try: null });
       expect(await versionFiles(disk, 'tiny/2')).toEqual({ good: '' });
     });

@@ -37,6 +37,11 @@ export async function genericTar(): Promise<string> {
   return debianTar('bookworm', ['linux-image-amd64', ...bootablePackages.slice(1)]);
 }
 
+/** The same with what fetches an image from a registry and makes snapshots. */
+export async function upgradingTar(): Promise<string> {
+  return debianTar('bookworm', [...bootablePackages, 'skopeo', 'libbtrfsutil1']);
+}
+
 /** The same of Debian 13 (kernel 6.12). */
 export async function trixieTar(): Promise<string> {
   return debianTar('trixie', bootablePackages);

@@ -44,11 +44,6 @@ imgboot_is_number() {
 # Chooses the version that is booted, counts the boot, and reads its boot file.
 imgboot_open_deployment() {
   imgboot_find_version
-  if [ -n "$imgboot_reads_only" ] && imgboot_needs_disk; then
-    # What says how often it was tried may be in the journal.
-    imgboot_write_disk
-    imgboot_find_version
-  fi
   if [ -z "$imgboot_version" ]; then
     imgboot_list_versions
     imgboot_fail "looking for the deployment $imgboot_deployment" \
@@ -95,13 +90,6 @@ imgboot_has_tries() {
   imgboot_read_version "$1"
   imgboot_read_tries "$1"
   [ "$imgboot_tries" -lt "$imgboot_tries_allowed" ]
-}
-
-# Whether a boot into RAM has to write to the disk all the same: it is counted, or keeps directories.
-imgboot_needs_disk() {
-  [ -n "$imgboot_version" ] && imgboot_is_good "$imgboot_version" || return 0
-  imgboot_read_version "$imgboot_version"
-  [ -n "$imgboot_persist" ]
 }
 
 # Reads how often a version was tried. Status 1: the file is damaged.

@@ -22,7 +22,7 @@ for imgboot_part in text cmdline device layers luks passphrase volumes plain ove
 done
 unset imgboot_part
 
-# Whether the disks are only read (a RAM boot); the one of them whose journal has changes that are not seen.
+# Whether the disks are only read (a RAM boot of an image); the one of them whose journal has changes that are not seen.
 imgboot_reads_only=
 imgboot_pending=
 
@@ -74,8 +74,9 @@ imgboot_boot() {
 # $1: the new root
 imgboot_boot_image() {
   mkdir -p "$imgboot_work/disk" "$imgboot_work/merge" "$imgboot_work/ram"
-  case ${imgboot_writable:-ephemeral} in
-    ram*) imgboot_reads_only=1 ;;
+  # A deployment is counted, reported and upgraded, whatever its root lies in.
+  case $imgboot_deployment,$imgboot_writable in
+    ,ram*) imgboot_reads_only=1 ;;
   esac
   imgboot_mount_disk
   imgboot_find_store "$imgboot_work/disk"
@@ -116,17 +117,9 @@ imgboot_mount_disk() {
   imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
 }
 
-# Mounts it anew, to write to it, with what its journal has.
-imgboot_write_disk() {
-  imgboot_try 'mounting the root file system to write to it' umount "$imgboot_work/disk"
-  imgboot_reads_only=
-  imgboot_pending=
-  imgboot_mount_disk
-}
-
-# Keeps the report beside the writable layer, where that is on the disk, and closes the disk.
+# Keeps the report beside the writable layer, where that is on the disk or a deployment's, and closes the disk.
 imgboot_close_disk() {
-  [ -z "$imgboot_writable_dir" ] || imgboot_keep_report "$imgboot_place" \
+  [ -z "$imgboot_writable_dir$imgboot_deployment" ] || imgboot_keep_report "$imgboot_place" \
     || imgboot_fallback "the boot report could not be kept in $imgboot_store_path/deployments/$imgboot_name"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
   imgboot_try 'closing the root file system' umount "$imgboot_work/disk"

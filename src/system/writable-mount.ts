@@ -19,7 +19,7 @@ export function restartWithWritable(path: string): void {
   if (superOptions.includes('ro') || process.env[DONE] !== undefined || process.getuid?.() !== 0) {
     if (process.getuid?.() !== 0) return;
     throw new ImgbootError('IMGBOOT_READ_ONLY', `the file system of ${path} is read-only`, {
-      hint: 'a boot into RAM leaves the disk alone: boot another entry, or remount it: mount -o remount,rw',
+      hint: 'a boot of an image into RAM (imgboot.image=, imgboot.writable=ram) leaves the disk alone; or the file system has errors: dmesg says',
     });
   }
   const script = 'mount -o remount,bind,rw "$1" && shift && exec "$@"';

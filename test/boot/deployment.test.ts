@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   bootDeployment,
@@ -42,10 +41,8 @@ describe.each([{ filesystem: 'btrfs' }, { filesystem: 'ext4' }] as const)(
         writable: { got: 'ram', layer: null },
       });
       expect(await versionFiles(disk, 'tiny/2')).toEqual({ good: '' });
-      // Of one that is good, it leaves the disk's bytes as they are.
-      const before = (await execa('sha256sum', [disk.path])).stdout;
+      // One that is good is not counted; its disk can be written to all the same: it is to be upgraded.
       const third = await boot('third', ' imgboot.writable=ram');
-      expect((await execa('sha256sum', [disk.path])).stdout).toBe(before);
       expect(third.report.deployment).toEqual({ asked: 'tiny', got: 'tiny/2', try: null });
       expect(await versionFiles(disk, 'tiny/2')).toEqual({ good: '' });
     });

@@ -1,8 +1,10 @@
-import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DiskFilesystem } from '../boot/disk.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import { openView, type ImageView } from '../store/view.ts';
+import { ImgbootError } from '../errors.ts';
+import { canonicalPath } from '../system/canonical-path.ts';
 import { runCommand } from '../system/exec.ts';
 import type { JobContext } from '../system/isolate.ts';
 import { LoopDevice } from '../system/loop.ts';
@@ -43,7 +45,9 @@ export async function runJob(job: DiskJob, { progress }: JobContext): Promise<De
   const { disk, layout, loader, scratch, sectorBytes } = job;
   const staging = join(scratch, 'esp');
   mkdirSync(staging);
-  const bios = await gatherLoader(job, staging);
+  const root = openView(job.view);
+  if (job.luks !== undefined) requireCryptsetup(root, job.deployment.reference);
+  const bios = await gatherLoader(job, { staging, root });
   const attach = ({ offsetBytes, sizeBytes }: Partition): LoopDevice =>
     LoopDevice.attach(disk, { offsetBytes, sizeBytes, sectorBytes });
   const deployed = await (job.luks === undefined ? plainRoot : encryptedRoot)(job, {
@@ -75,12 +79,23 @@ interface Means {
   progress: Progress;
 }
 
-/** Fills `staging`, and returns what BIOS needs besides. */
+/** What makes an upgrade's initramfs on the disk has the image only. @throws IMGBOOT_MISSING_PROGRAM */
+function requireCryptsetup(root: string, reference: string): void {
+  const places = ['/usr/sbin/cryptsetup', '/usr/bin/cryptsetup', '/sbin/cryptsetup', '/bin/cryptsetup'];
+  if (places.some((place) => existsSync(`${root}${canonicalPath(root, place)}`))) return;
+  throw new ImgbootError(
+    'IMGBOOT_MISSING_PROGRAM',
+    `${reference} has no cryptsetup, which opens an encrypted root at each boot`,
+    { hint: 'install it in the image: cryptsetup-bin on Debian, cryptsetup elsewhere' },
+  );
+}
+
+/** Fills `staging`, and returns what BIOS needs besides. @param place.root the image's root file system */
 async function gatherLoader(
-  { loader, layout, view, scratch, espUuid }: DiskJob,
-  staging: string,
+  { loader, layout, scratch, espUuid }: DiskJob,
+  { staging, root }: { staging: string; root: string },
 ): Promise<GrubForBios | undefined> {
-  stageLoader(staging, loader.name, [openView(view), '/']);
+  stageLoader(staging, loader.name, [root, '/']);
   if (loader.name === 'extlinux') {
     if ((await findProgram('syslinux')) === undefined)
       throw noLoaderFiles('extlinux (menu.c32)', 'this host lacks the program syslinux');

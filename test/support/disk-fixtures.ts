@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { chooseBootLoader, type FirmwareChoice } from '../../src/disk/boot-loader.ts';
@@ -7,6 +7,7 @@ import type { DiskContent } from '../../src/disk/write-disk.ts';
 import { Contents } from '../../src/initramfs/contents.ts';
 import { parseModuleSelection } from '../../src/initramfs/module-request.ts';
 import type { LoaderName } from '../../src/loader/machine.ts';
+import { findProgram } from '../../src/system/requirements-check.ts';
 import { uefiFirmware, type FirmwareName } from '../../src/vm/firmware.ts';
 import { bootImage, packLayer, type BootImage } from './boot-fixtures.ts';
 import type { TestMachine } from './boot-machine.ts';
@@ -15,9 +16,22 @@ import { makeOnce } from './make-once.ts';
 import { cacheDirectory } from './paths.ts';
 import { TemporaryDirectory } from './temporary-directory.ts';
 
-/** busybox and a kernel, and rEFInd's files. */
+/** busybox and a kernel, rEFInd's files, and cryptsetup, which only has to be there: the host's programs are taken. */
 export async function loaderImage(): Promise<BootImage> {
-  return await bootImage('loaders', async (work) => [await busyboxLayer(work), await refindLayer()]);
+  return await bootImage('loaders', async (work) => [
+    await busyboxLayer(work),
+    await refindLayer(),
+    await cryptsetupLayer(work),
+  ]);
+}
+
+async function cryptsetupLayer(work: string): Promise<string> {
+  const tree = path.join(work, 'cryptsetup-tree');
+  await mkdir(path.join(tree, 'usr/sbin'), { recursive: true });
+  await copyFile((await findProgram('cryptsetup'))!, path.join(tree, 'usr/sbin/cryptsetup'));
+  const tar = path.join(work, 'cryptsetup.tar');
+  await packLayer(tree, tar);
+  return tar;
 }
 
 /** Debian's rEFInd, unpacked only: its installation would put it on this machine's ESP. */

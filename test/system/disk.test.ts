@@ -198,6 +198,18 @@ describe('a disk', () => {
     expect(await loopsOf(directory.path)).toEqual([]);
   });
 
+  it('is not encrypted where the image could not open it', async () => {
+    const image = await bootlessImage();
+    await writeFile(inDirectory('passphrase'), 'open sesame\n');
+    const result = await runCli(
+      `disk --store ${image.store} empty -o disk --luks --luks-passphrase-file passphrase`.split(' '),
+      { cwd: directory.path },
+    );
+    expect(result.stderr).toContain('empty has no cryptsetup, which opens an encrypted root at each boot');
+    expect(result.exitCode).toBe(1);
+    expect(await readdir(directory.path)).not.toContainEqual(expect.stringMatching(/^\.?disk/));
+  });
+
   /** In a store of its own. */
   async function bootlessImage(): Promise<{ store: string; reference: string }> {
     await mkdir(inDirectory('tree/etc'), { recursive: true });

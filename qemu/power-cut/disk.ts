@@ -31,7 +31,7 @@ const TOP_FILES = 16;
 const TOP_FILE_BYTES = 4096;
 /** The image has a file there, too. */
 export const TOP_BYTES = TOP_FILES * TOP_FILE_BYTES + 'of the image\n'.length;
-const imgboot = path.join(repository, 'bin/imgboot');
+export const imgboot = path.join(repository, 'bin/imgboot');
 
 /** Makes the disk with `imgboot disk`, and puts the second image into its store. */
 export async function makeSweepDisk(
@@ -71,8 +71,44 @@ export async function makeSweepDisk(
   };
   const made = { ...kind, path: disk, esp: part('EFI system'), root: part('imgboot') };
   await onRoot(made, `'${imgboot}' load --store "$root/imgboot" --input '${images.two}'`);
+  await endMenu(made);
   await execa('rm', ['-rf', store]);
   return made;
+}
+
+/** Where a loader has its time for a choice at the menu, and what it says for none. */
+const menus: Partial<Record<LoaderName, { file: string; from: RegExp; to: string }>> = {
+  'systemd-boot': { file: '::/loader/loader.conf', from: /^timeout \d+$/m, to: 'timeout 0' },
+  grub: { file: '::/grub/grub.cfg', from: /^set timeout=\d+$/m, to: 'set timeout=0' },
+  extlinux: { file: '::/extlinux/extlinux.conf', from: /^TIMEOUT \d+$/m, to: 'TIMEOUT 1' },
+};
+
+/** Nobody is there to choose anything. */
+async function endMenu(disk: SweepDisk): Promise<void> {
+  const menu = menus[disk.loader];
+  if (menu === undefined) return;
+  const text = await readLoaderFile(disk, menu.file);
+  const input = text.replace(menu.from, menu.to);
+  if (input === text) throw new Error(`${menu.file} has no time for a choice`);
+  await execa('mcopy', ['-o', '-i', espOf(disk), '-', menu.file], { input, env: mtoolsEnvironment });
+}
+
+const mtoolsEnvironment = { MTOOLS_SKIP_CHECK: '1' };
+
+function espOf({ path: disk, esp }: SweepDisk): string {
+  return `${disk}@@${esp.offsetBytes}`;
+}
+
+/** @param file `::/loader/loader.conf` */
+export async function readLoaderFile(disk: SweepDisk, file: string): Promise<string> {
+  const options = { env: mtoolsEnvironment, stripFinalNewline: false };
+  return (await execa('mtype', ['-i', espOf(disk), file], options)).stdout;
+}
+
+/** The paths of all that is on the loader's file system, directories with a slash at their end. */
+export async function listLoaderFiles(disk: SweepDisk): Promise<string[]> {
+  const { stdout } = await execa('mdir', ['-b', '-/', '-i', espOf(disk), '::/'], { env: mtoolsEnvironment });
+  return stdout.split('\n').flatMap((line) => (line.startsWith('::/') ? [line.slice(2)] : []));
 }
 
 /** Runs a script with the root file system of a disk that no machine uses mounted at `$root`. @returns what it prints */

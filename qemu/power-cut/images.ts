@@ -1,9 +1,10 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { execa } from 'execa';
 import { packLayer } from '../../test/support/boot-fixtures.ts';
 import { bookwormTar } from '../../test/support/fixtures.ts';
-import { writeLayout } from '../../test/support/handmade-image.ts';
+import { writeLayout, type LayerSpec } from '../../test/support/handmade-image.ts';
 import { packageLayer } from '../../test/support/package-layer.ts';
 
 /** The reference that both images have, one after the other: what is deployed follows it. */
@@ -53,7 +54,7 @@ export async function writeImages(directory: string): Promise<{ one: string; two
   await writeFile(path.join(tree, 'etc/hostname'), 'machine\n');
   const base = path.join(directory, 'base.tar');
   await packLayer(tree, base);
-  const shared = [base, await packageLayer(directory)];
+  const shared = await Promise.all([base, await packageLayer(directory)].map(readLayer));
   const layout = async (name: string): Promise<string> => {
     const top = path.join(directory, `${name}-tree`);
     await mkdir(path.join(top, 'etc'), { recursive: true });
@@ -61,13 +62,18 @@ export async function writeImages(directory: string): Promise<{ one: string; two
     await symlink('name', path.join(top, 'etc/called'));
     const tar = `${top}.tar`;
     await packLayer(top, tar);
-    const tars = await Promise.all([...shared, tar].map(async (file) => await readFile(file)));
     return writeLayout(path.join(directory, name), {
       name: REFERENCE,
-      layers: tars.map((bytes) => ({ tar: bytes, compression: 'zstd' as const })),
+      layers: [...shared, await readLayer(tar)],
     });
   };
   const layouts = { one: await layout('one'), two: await layout('two') };
   await execa('rm', ['-rf', tree, path.join(directory, 'package'), path.join(directory, 'package-tree')]);
   return layouts;
+}
+
+/** Compressed once, for both. */
+async function readLayer(file: string): Promise<LayerSpec> {
+  const tar = await readFile(file);
+  return { tar, compression: 'zstd', blob: zstdCompressSync(tar) };
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { DeploymentStatus } from '../../src/deploy/status.ts';
+import type { BootReport } from '../../src/boot/boot-report.ts';
+import type { Deployments } from '../../src/deploy/deployments.ts';
 import { writeLeft, type Cut, type FlushedDisk } from './cut.ts';
 import { findFaults, TOP_BYTES, type SweepDisk } from './disk.ts';
 import { Guest } from './guest.ts';
@@ -77,7 +78,7 @@ async function judge(
 }
 
 interface Booted {
-  version: string | null;
+  version: string;
   faults: string[];
 }
 
@@ -90,15 +91,17 @@ async function bootAndAsk(disk: SweepDisk, consoleLog: string): Promise<Booted> 
     `[ ! -e /run/initramfs/clean ] || ${busybox} unshare -m ${busybox} sh /run/initramfs/clean`,
   );
   await guest.need('/run/initramfs/bless');
-  const status = await guest.json<DeploymentStatus>('imgboot status --json');
-  const greeting = `READY ${names[status.booted ?? '']}, top layer ${TOP_BYTES}, home seeded.`;
-  if (guest.greeting !== greeting) faults.push(`${status.booted} says "${guest.greeting}"`);
-  await guest.need(`imgboot deployment pin ${status.default}`);
-  const layers = await guest.need(`ls -A /var/lib/imgboot/deployments/${status.booted}`);
+  const report = await guest.json<BootReport>('cat /run/imgboot/boot.json');
+  const version = report.deployment?.got ?? '';
+  const greeting = `READY ${names[version]}, top layer ${TOP_BYTES}, home seeded.`;
+  if (guest.greeting !== greeting) faults.push(`${version} says "${guest.greeting}"`);
+  const deployed = await guest.json<Deployments>('cat /var/lib/imgboot/deployments.json');
+  await guest.need(`imgboot deployment pin ${deployed.default}`);
+  const layers = await guest.need(`ls -A /var/lib/imgboot/deployments/${version}`);
   for (const name of layers.split('\n'))
-    if (!known.test(name)) faults.push(`left over: deployments/${status.booted}/${name}`);
+    if (!known.test(name)) faults.push(`left over: deployments/${version}/${name}`);
   await guest.powerOff();
-  return { version: status.booted, faults };
+  return { version, faults };
 }
 
 const busybox = '/run/initramfs/bin/busybox';

@@ -129,6 +129,8 @@ const harmlessFat = [
   /^Leaving filesystem unchanged\.$/,
   /^\*\*\* Filesystem was changed \*\*\*$/,
   /: \d+ files, \d+\/\d+ clusters$/,
+  /^FATs differ but appear to be intact\.$/,
+  /^ {2}Using first FAT\.$/,
   /^Performing changes\.$/,
   /^There are differences between boot sector and its backup\.$/,
   /^This is mostly harmless\. Differences: /,

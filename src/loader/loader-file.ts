@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf } from '../errors.ts';
-import { replaceFile, syncDirectory } from '../system/durable.ts';
+import { replaceFileOnFat, removeOnFat } from '../system/durable.ts';
 
 const BEGIN = '# BEGIN imgboot';
 const END = '# END imgboot';
@@ -21,14 +21,13 @@ export function readLoaderFile(path: string): string | undefined {
 export function writeLoaderFile(path: string, content: string): void {
   if (readLoaderFile(path) === content) return;
   mkdirSync(dirname(path), { recursive: true });
-  replaceFile(path, content, LOADER_FILE_MODE);
+  replaceFileOnFat(path, content, LOADER_FILE_MODE);
 }
 
 /** Idempotent. */
 export function removeLoaderFile(path: string): void {
   if (!existsSync(path)) return;
-  unlinkSync(path);
-  syncDirectory(dirname(path));
+  removeOnFat(path);
 }
 
 /** What our lines remember of the file before them: it was not there, or its last line had no end. */

@@ -1,9 +1,8 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
-import { syncDirectory, syncTree } from '../system/durable.ts';
+import { removeOnFat, renameOnFat, syncTree } from '../system/durable.ts';
 import { freeBytes } from '../system/free-space.ts';
-import { removeTree } from '../system/remove-tree.ts';
 import { publishExtlinux } from './extlinux.ts';
 import { publishGrub } from './grub.ts';
 import { removeLoaderFile } from './loader-file.ts';
@@ -58,14 +57,12 @@ function copyKernels(root: string, files: readonly BootFiles[]): void {
   mkdirSync(top, { recursive: true });
   for (const { directory, kernel, initrd } of missing) {
     const aside = join(top, `${NEW_PREFIX}${directory}`);
-    removeTree(aside);
-    removeTree(join(top, directory));
+    for (const old of [aside, join(top, directory)]) if (existsSync(old)) removeOnFat(old);
     mkdirSync(aside);
     copyFileSync(kernel, join(aside, 'vmlinuz'));
     copyFileSync(initrd, join(aside, 'initrd.img'));
     syncTree(aside);
-    renameSync(aside, join(top, directory));
-    syncDirectory(top);
+    renameOnFat(aside, join(top, directory));
   }
 }
 
@@ -81,7 +78,7 @@ function removeKernels(root: string, files: readonly BootFiles[]): void {
   const top = join(root, BOOT_DIRECTORY);
   const wanted = new Set(files.map(({ directory }) => directory));
   for (const name of namesIn(top)) {
-    if (name.startsWith(NEW_PREFIX) || (OURS.test(name) && !wanted.has(name))) removeTree(join(top, name));
+    if (name.startsWith(NEW_PREFIX) || (OURS.test(name) && !wanted.has(name))) removeOnFat(join(top, name));
   }
   if (wanted.size === 0 && existsSync(top) && readdirSync(top).length === 0) rmdirSync(top);
   syncTree(root);

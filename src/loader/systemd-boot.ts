@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { syncDirectory } from '../system/durable.ts';
+import { renameOnFat, removeOnFat } from '../system/durable.ts';
 import { removeLoaderFile, writeLoaderFile, writeOurLines } from './loader-file.ts';
 import type { BootEntry, LoaderPlan } from './plan.ts';
 import { entryTemplate, fillTemplate } from './template.ts';
@@ -60,13 +60,12 @@ function defaultLines({ defaultId, counting, entries }: LoaderPlan): string[] {
 function settleName(entries: string, { entry, restarts }: { entry: BootEntry; restarts: boolean }): string {
   const [known, ...doubles] = ourEntries(entries).filter(({ id }) => id === entry.id);
   // What a power cut left of a renaming.
-  for (const { file } of doubles) unlinkSync(join(entries, file));
+  for (const { file } of doubles) removeOnFat(join(entries, file));
   const fresh = `${entry.id}${entry.tries === undefined ? '' : `+${entry.tries}`}.conf`;
   if (known === undefined) return fresh;
   const stays = entry.tries === undefined ? known.counter === '' : !restarts;
   if (stays || known.file === fresh) return known.file;
-  renameSync(join(entries, known.file), join(entries, fresh));
-  syncDirectory(entries);
+  renameOnFat(join(entries, known.file), join(entries, fresh));
   return fresh;
 }
 

@@ -1,4 +1,15 @@
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { syncFilesystem } from './libc.ts';
 
@@ -7,6 +18,52 @@ import { syncFilesystem } from './libc.ts';
  * The mode is the file's from the start. Two callers at once for one path are not supported: they need a lock.
  */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
+  renameSync(writeAside(path, content, mode), path);
+  syncDirectory(dirname(path));
+}
+
+/** The same on a file system that may be FAT; see {@link renameOnFat}. */
+export function replaceFileOnFat(path: string, content: string, mode = 0o600): void {
+  renameOnFat(writeAside(path, content, mode), path);
+}
+
+/**
+ * Renames a file or directory, durably, on a file system that may be FAT. There a name says where its file begins, and
+ * Linux writes that with the inode: when only the directory is synced, a new name leads to nothing, and one that was
+ * taken over to clusters that have been freed, at which the kernel makes the file system read-only.
+ */
+export function renameOnFat(from: string, to: string): void {
+  // Its clusters are freed when no name on the disk leads to them any more.
+  const replaced = existsSync(to) ? openSync(to, 'r') : undefined;
+  try {
+    renameSync(from, to);
+    syncTree(dirname(to));
+  } finally {
+    if (replaced !== undefined) closeSync(replaced);
+  }
+}
+
+/**
+ * Removes a file or a directory with all that is in it, durably, on a file system that may be FAT: the clusters of each
+ * are freed when its name is gone from the disk, so that no name ever leads to free ones.
+ */
+export function removeOnFat(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    if (fstatSync(fd).isDirectory()) {
+      for (const name of readdirSync(path)) removeOnFat(join(path, name));
+      rmdirSync(path);
+    } else {
+      unlinkSync(path);
+    }
+    syncDirectory(dirname(path));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes a file beside the one that it is to become. @returns its path */
+function writeAside(path: string, content: string, mode: number): string {
   const aside = join(dirname(path), `.new-${basename(path)}`);
   const fd = openSync(aside, 'w', mode);
   try {
@@ -19,8 +76,7 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
   } finally {
     closeSync(fd);
   }
-  renameSync(aside, path);
-  syncDirectory(dirname(path));
+  return aside;
 }
 
 /** Makes renames and removals in a directory durable. */

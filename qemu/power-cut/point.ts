@@ -121,7 +121,7 @@ function sameVersions(
 const harmlessFat = [
   /^FAT: /,
   /^fsck\.fat /,
-  /^0x25: Dirty bit is set\./,
+  /^(0x25: )?Dirty bit is set\./,
   / Automatically removing dirty bit\.$/,
   /^Reclaimed \d+ unused clusters? \(\d+ bytes\)\.$/,
   /^Free cluster summary (wrong|uninitialized) /,

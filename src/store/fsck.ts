@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { hexOf, parseDigest, type ChainId } from '../image/digest.ts';
 import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
+import { sha256OfFile } from '../system/hash-file.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { bootFiles } from './boot-files.ts';
 import { chainLayers, findGarbage, readRecord, removeGarbage } from './collect.ts';
@@ -64,6 +64,7 @@ class Check {
   readonly #options: OperationOptions;
   readonly #goodLayers = new Set<string>();
   readonly #badLayers = new Set<string>();
+  readonly #checkedBlobs = new Set<string>();
   #checked = 0;
 
   constructor(store: Store, context: { repair: boolean; workspace: Workspace; options: OperationOptions }) {
@@ -85,6 +86,10 @@ class Check {
       return;
     }
     for (let from = 0; from < image.layers.length;) from = await this.#layers(image.layers, from, name);
+    // One layer may have several blobs: compressed in another way, it is another.
+    for (const layer of image.layers) {
+      if (this.#goodLayers.has(layer.chainId)) await this.#blob(layer);
+    }
   }
 
   /** What a version is booted with; only deploying it again makes it anew. */
@@ -134,7 +139,10 @@ class Check {
       job,
       this.#options,
     );
-    for (const layer of unknown.slice(0, good)) this.#goodLayers.add(layer.chainId);
+    for (const { chainId, descriptor } of unknown.slice(0, good)) {
+      this.#goodLayers.add(chainId);
+      this.#checkedBlobs.add(descriptor.digest);
+    }
     if (damage === undefined) return layers.length;
     const layer = unknown[good]!;
     if (
@@ -167,13 +175,18 @@ class Check {
       this.#layerProblem(layer, { message: damage.message, newName, parent });
       return this.#repair;
     }
-    const { digest, size } = layer.descriptor;
+    if (!(await this.#blob(layer)))
+      this.found({ kind: 'layer', subject: layer.chainId, message: damage.message, repaired: false });
+    return false;
+  }
+
+  /** @returns whether its blob is damaged */
+  async #blob({ descriptor: { digest, size } }: ImageLayer): Promise<boolean> {
+    if (this.#checkedBlobs.has(digest)) return false;
+    this.#checkedBlobs.add(digest);
     const path = this.#store.paths.blob(digest);
     const message = await blobDamage(path, { hex: hexOf(digest), size, signal: this.#options.signal });
-    if (message === undefined) {
-      this.found({ kind: 'layer', subject: layer.chainId, message: damage.message, repaired: false });
-      return false;
-    }
+    if (message === undefined) return false;
     const deleted = this.#repair && existsSync(path);
     if (deleted) unlinkSync(path);
     const advice = 'load or pull the image again';
@@ -183,7 +196,7 @@ class Check {
       message: `${message}; ${deleted ? `deleted, ${advice}` : advice}`,
       repaired: false,
     });
-    return false;
+    return true;
   }
 
   #layerProblem(
@@ -209,10 +222,7 @@ async function blobDamage(
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return 'the blob is missing';
   if (stats.size !== size) return `the blob has ${stats.size} bytes in place of ${size}`;
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal }))
-    hash.update(chunk as Buffer);
-  return hash.digest('hex') === hex ? undefined : 'the blob does not match its digest';
+  return (await sha256OfFile(path, { signal })) === hex ? undefined : 'the blob does not match its digest';
 }
 
 /** Boot files that are missing, stale or without an image. */

@@ -8,6 +8,7 @@ import { copyImage, referenceIn, type ImageName, type RegistryOptions } from '..
 import type { OperationOptions } from '../system/progress.ts';
 import { adoptBlob } from './add-image.ts';
 import { readImage, type Image } from './image.ts';
+import { KnownBlobs } from './known-blobs.ts';
 import { StorePaths } from './paths.ts';
 import type { Store } from './store.ts';
 import { publishLayers, unpackLayers } from './unpack.ts';
@@ -49,8 +50,13 @@ export async function fetchImage(
   // this one's index there, and its blobs gone.
   const fetched = new StorePaths(mkdtempSync(join(workspace.path, 'fetched-')));
   const to = `oci:${basename(fetched.root)}/oci:image` as const;
-  await copyImage({ ...request, to, cwd: workspace.path, remote: 'from', signal });
-  const descriptor = parseIndex(readFileSync(fetched.index), fetched.index).manifests[0]!;
+  const known = new KnownBlobs(store.paths, fetched);
+  const copy = async (): Promise<Descriptor> => {
+    await copyImage({ ...request, to, cwd: workspace.path, remote: 'from', signal });
+    return parseIndex(readFileSync(fetched.index), fetched.index).manifests[0]!;
+  };
+  let descriptor = await copy();
+  if (await known.dropDamaged(readImage(fetched, descriptor), { signal })) descriptor = await copy();
   return adoptImage(store, { descriptor, from: fetched, workspace, progress, signal });
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -271,6 +272,26 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
     await other.cliOk('pull', [`${name}@${digest}`, '--name', 'by:digest', '--no-tls-verify']);
     expect(other.store.image('by:digest').id).toBe(other.store.image(`${name}:1`).id);
     expect(await other.fsck()).toEqual([]);
+    // A layer that is there is not fetched again, unless it is damaged.
+    const large = {
+      tar: tar({ path: 'large', content: randomBytes(200_000) }),
+      compression: 'gzip' as const,
+    };
+    await store.load(filesystem.layout({ name: 'two:1', layers: [base, large, layer('more')] }));
+    await store.cliOk('push', ['two:1', `${name}:large`, '--no-tls-verify']);
+    await other.load(filesystem.layout({ name: 'part:1', layers: [base, large] }));
+    const blob = path.join(
+      other.path,
+      'oci/blobs/sha256',
+      other.store.image('part:1').layers[1]!.descriptor.digest.slice(7),
+    );
+    const before = statSync(blob).ino;
+    await other.cliOk('pull', [`${name}:large`, '--no-tls-verify']);
+    expect(statSync(blob).ino).toBe(before);
+    writeFileSync(blob, readFileSync(blob).fill('z', 600, 601));
+    expect(await other.fsck()).toHaveLength(1);
+    await other.cliOk('pull', [`${name}:large`, '--no-tls-verify']);
+    expect(await other.fsck()).toEqual([]);
     const missing = await other.cli('pull', [`${name}:2`, '--no-tls-verify']);
     expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining('manifest unknown')]);
   });
@@ -380,6 +401,23 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
       ]);
       await store.load(layout);
       expect(await store.fsck()).toEqual([]);
+    });
+
+    it('finds the damaged blob of a layer that has another, too', async () => {
+      const store = filesystem.store();
+      await store.load(filesystem.layout({ name: 'plain:1', layers: [base] }));
+      await store.load(filesystem.layout({ name: 'zipped:1', layers: [{ tar: base, compression: 'gzip' }] }));
+      expect(await store.fsck()).toEqual([]);
+      for (const name of ['plain:1', 'zipped:1']) {
+        const { digest } = store.store.image(name).layers[0]!.descriptor;
+        const blob = path.join(store.path, 'oci/blobs/sha256', digest.slice(7));
+        const whole = readFileSync(blob);
+        writeFileSync(blob, Buffer.from(whole).fill(whole.at(-1)! ^ 1, whole.length - 1));
+        expect(await store.fsck()).toEqual([
+          `blob ${digest}: the blob does not match its digest; load or pull the image again`,
+        ]);
+        writeFileSync(blob, whole);
+      }
     });
 
     it('a damaged config keeps no other image from its work, and its image can be removed or loaded again', async () => {

@@ -7,6 +7,7 @@ import { replaceFile } from '../system/durable.ts';
 import { FileLock } from '../system/lock.ts';
 import { BTRFS_SUPER_MAGIC } from './driver-btrfs.ts';
 import type { DriverName } from './driver.ts';
+import { PROBE_PREFIX } from './driver-overlay.ts';
 import { createDriver } from './drivers.ts';
 import { StorePaths } from './paths.ts';
 
@@ -56,7 +57,8 @@ function makeRoot(path: string): void {
 }
 
 function refuseForeign(path: string, names: readonly string[]): void {
-  const foreign = names.find((name) => !expected.has(name));
+  // Another that makes it, too, may be probing.
+  const foreign = names.find((name) => !expected.has(name) && !name.startsWith(PROBE_PREFIX));
   if (foreign === undefined) return;
   throw new ImgbootError('IMGBOOT_NOT_A_STORE', `${path} is no store, and not empty: it has ${foreign}`, {
     hint: 'choose an empty directory, or one that does not exist, with --store',

@@ -9,6 +9,9 @@ import { copyRootMetadata, mountOverlay } from './overlay-mount.ts';
 import type { LayerDriver, NewLayer } from './driver.ts';
 import { DOOMED_PREFIX, type LayerName } from './paths.ts';
 
+/** Directories that are there for a moment, to see what a file system can hold. */
+export const PROBE_PREFIX = '.imgboot-probe-';
+
 /**
  * A layer is the upper directory that its tar leaves: its own files, whiteouts and opaque directories as the kernel
  * makes them.
@@ -17,7 +20,7 @@ export class OverlayDriver implements LayerDriver {
   readonly name = 'overlay' as const;
 
   probe(directory: string): void {
-    const probe = mkdtempSync(join(directory, '.imgboot-probe-'));
+    const probe = mkdtempSync(join(directory, PROBE_PREFIX));
     try {
       setXattr(probe, 'trusted.overlay.opaque', Buffer.from('y'));
     } catch (cause) {

@@ -90,7 +90,7 @@ describe('a plain root', () => {
     await machine.waitForExit({ timeoutMs: 60_000 });
     const again = await boot(
       context,
-      'root=LABEL=plain fsck.mode=skip init=/bin/sh -- -c "echo MOUNT; echo END.; /bin/busybox poweroff -f"',
+      'root=LABEL=plain fsck.mode=skip init=/bin/sh -- -c "echo MOUNT again; echo END.; /bin/busybox poweroff -f"',
     );
     expect(again).toContain('END.');
   });

@@ -483,6 +483,13 @@ describe.each(drivers)('a store with the $driver driver', (driver) => {
       expect(await leftovers(store.path)).toEqual([]);
     });
 
+    it('one that was killed while it looked at the file system is no obstacle', async () => {
+      const store = filesystem.store();
+      mkdirSync(path.join(store.path, '.imgboot-probe-Xy12ab'), { recursive: true });
+      await store.load(filesystem.layout(image('same')));
+      expect(await store.fsck()).toEqual([]);
+    });
+
     it('six load different images while two prune and one lists', async () => {
       const store = filesystem.store();
       await store.load(filesystem.layout(image('first')));

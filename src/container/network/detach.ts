@@ -28,13 +28,14 @@ export async function detachNetworks(request: DetachRequest): Promise<void> {
 /** Undoes what is left of containers whose process is gone. Idempotent. */
 export async function sweepNetworks(request: Omit<DetachRequest, 'containerId'>): Promise<void> {
   const state = new NetworkState(request.paths);
-  if (!state.attachments().some(isGone)) return;
+  if (!state.attachments().some(isGone) && !state.hasStrays()) return;
   using _lock = await lockNetworks(request);
   await sweepGone(state);
 }
 
 /** The same. The caller holds the lock. */
 export async function sweepGone(state: NetworkState): Promise<void> {
+  state.removeStrays();
   for (const attachment of state.attachments()) if (isGone(attachment)) await detach(state, attachment);
 }
 
@@ -81,6 +82,7 @@ async function undo(state: NetworkState, attachment: Attachment): Promise<void> 
       ...ended.flatMap(({ subnet, bridge }) => [subnet, bridge]),
     ],
     bridges: ended.map(({ bridge }) => bridge),
+    ports: attachment.networks.map(({ bridge }) => ({ bridge, containerId: attachment.containerId })),
   });
   if (others.length === 0) {
     await server.endIfIdle();

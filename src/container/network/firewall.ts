@@ -33,15 +33,17 @@ export async function noteSharedChains(): Promise<void> {
 
 /**
  * Removes the rules of the back ends' that speak of one of `words` (a container's ID, a network's subnet), with the
- * chains of their own that they lead to and those of `bridges`; and the shared chains, where we brought them and nobody
- * is left who uses them. What the back ends have removed themselves is no matter.
+ * chains of their own that they lead to and those of `bridges` and `ports`; and the shared chains, where we brought
+ * them and nobody is left who uses them. What the back ends have removed themselves is no matter.
  */
 export async function purgeFirewall({
   words,
   bridges,
+  ports,
 }: {
   words: readonly string[];
   bridges: readonly string[];
+  ports: readonly { bridge: string; containerId: string }[];
 }): Promise<void> {
   const rules = await readRules();
   const commands: TableCommands[] = [];
@@ -51,7 +53,9 @@ export async function purgeFirewall({
     const present = lines.filter((line) => line.startsWith(':')).map(chainOf);
     const chains = new Set([
       ...doomed.flatMap((line) => [targetOf(line), chainOf(line)]).filter(isOwnChain),
-      ...bridges.flatMap(netavarkChains).filter((chain) => present.includes(chain)),
+      ...[...bridges.flatMap(netavarkChains), ...ports.flatMap(cniChains)].filter((chain) =>
+        present.includes(chain),
+      ),
     ]);
     const others = lines.filter((line) => isRule(line) && !doomed.includes(line));
     const unused = [...chains].filter((chain) => !others.some((line) => targetOf(line) === chain));
@@ -97,6 +101,15 @@ function removal(rules: readonly string[], chains: readonly string[]): string[] 
 function netavarkChains(network: string): string[] {
   const hash = createHash('sha512').update(network).digest('hex').toUpperCase().slice(0, 13);
   return [`NETAVARK-${hash}`, `NETAVARK-DN-${hash}`];
+}
+
+/** CNI's chains have this many characters. @see containernetworking/plugins, pkg/utils/utils.go */
+const CNI_CHAIN_LENGTH = 28;
+
+/** What the CNI plugins call the chains of a container in a network, which may be there without a rule. */
+function cniChains({ bridge, containerId }: { bridge: string; containerId: string }): string[] {
+  const hash = createHash('sha512').update(`${bridge}${containerId}`).digest('hex');
+  return ['', 'DN-', 'SN-'].map((kind) => `CNI-${kind}${hash}`.slice(0, CNI_CHAIN_LENGTH));
 }
 
 /** Whether netavark has told firewalld of a network, and would tell it of its end. */

@@ -130,6 +130,23 @@ export class NetworkState {
     rmSync(join(this.#attachments, `${containerId}.json`), { force: true });
   }
 
+  /** Whether a command that was killed has left a file half written. */
+  hasStrays(): boolean {
+    return this.#strays().length > 0;
+  }
+
+  removeStrays(): void {
+    for (const path of this.#strays()) rmSync(path, { force: true });
+  }
+
+  #strays(): string[] {
+    return [this.#networks, this.#attachments].flatMap((directory) =>
+      namesIn(directory)
+        .filter((name) => name.startsWith('.new-'))
+        .map((name) => join(directory, name)),
+    );
+  }
+
   #write(directory: string, name: string, value: object): void {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     replaceFile(join(directory, `${name}.json`), `${JSON.stringify(value, null, 2)}\n`);

@@ -61,7 +61,7 @@ describe.each([
     // What killed boots left has a name that says so.
     const names = (await onDisk({ path: disk, filesystem }, `ls -A ${DEPLOYMENT}`)).split('\n');
     const known =
-      /^(ephemeral(\.\d+)?|persistent(\.chain|\.toplayer)?(\.new)?|made|\.new\.\d+|base\.[0-9a-f]{64}\.[0-9a-f]{16})$/;
+      /^(boot\.json(\.new)?|ephemeral(\.\d+)?|persistent(\.chain|\.toplayer)?(\.new)?|made|\.new\.\d+|base\.[0-9a-f]{64}\.[0-9a-f]{16})$/;
     expect(names.filter((name) => !known.test(name))).toEqual([]);
   });
 

@@ -108,7 +108,7 @@ describe.each([
     // What it was made on is there once; the one without a top layer has nothing of it.
     const base = `base.${first.report.topLayer!.digest!.slice(7)}.${LAYER}`;
     expect(await onDisk({ path: disk, filesystem }, `ls -A ${DEPLOYMENT}`)).toBe(
-      [base, 'ephemeral', 'ephemeral.1', ...(driver === 'btrfs' ? ['made'] : [])].join('\n'),
+      [base, 'boot.json', 'ephemeral', 'ephemeral.1', ...(driver === 'btrfs' ? ['made'] : [])].join('\n'),
     );
     const upper = driver === 'overlay' ? `${base}/upper` : base;
     expect(

@@ -69,7 +69,15 @@ async function collect(): Promise<void> {
   const { scripts: _scripts, devDependencies: _dev, allowScripts: _allow, ...installed } = packageJson;
   await writeFile(path.join(top, 'package.json'), `${JSON.stringify(installed, null, 2)}\n`);
   await $({ cwd: top })`${path.resolve('node_modules/.bin/oclif')} manifest`;
+  await sortManifest(path.join(top, 'oclif.manifest.json'));
   await $`chmod -R u=rwX,go=rX ${top}`;
+}
+
+/** oclif lists the commands in the order in which their modules happened to load. */
+async function sortManifest(file: string): Promise<void> {
+  const manifest = JSON.parse(await readFile(file, 'utf8')) as { commands: Record<string, unknown> };
+  const commands = Object.entries(manifest.commands).sort(([one], [other]) => (one < other ? -1 : 1));
+  await writeFile(file, `${JSON.stringify({ ...manifest, commands: Object.fromEntries(commands) }, null, 2)}\n`);
 }
 
 /** The installed packages that package-lock.json counts as needed to run. */

@@ -1,7 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
-import type { ModuleSelection } from '../initramfs/module-request.ts';
+import { Contents } from '../initramfs/contents.ts';
+import { parseModuleSelection, type ModuleSelection } from '../initramfs/module-request.ts';
+import { kernelViews, readRootStack } from '../initramfs/root-stack.ts';
 import { checkKernelWords } from '../loader/kernel-words.ts';
 import { UnreadableImage, tryReadImage, type Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
@@ -68,7 +70,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
       kver = await makeVersion(store, {
         version,
         image,
-        modules: request.modules,
+        modules: modulesFor(store, change, request.modules),
         kver: request.kver,
         progress,
         signal,
@@ -139,6 +141,17 @@ function withVersion(
     ...before,
     deployments: [...before.deployments.filter((one) => one !== known), deployment],
   };
+}
+
+/** On the machine that it is for, its store is on what the version has to be able to open. */
+function modulesFor(
+  store: Store,
+  { bootDirectory }: Change,
+  asked: ModuleSelection | undefined,
+): ModuleSelection {
+  const modules = asked ?? parseModuleSelection('universal', new Contents());
+  if (bootDirectory !== undefined) return modules;
+  return { ...modules, roots: [readRootStack(kernelViews, [realpathSync(store.paths.root)])] };
 }
 
 /** @throws IMGBOOT_LAYER_MISSING */

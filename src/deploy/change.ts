@@ -79,6 +79,11 @@ export class Change implements Disposable {
     }
   }
 
+  /** A directory that stands for the loader's file system. */
+  get bootDirectory(): string | undefined {
+    return this.#options.bootDirectory;
+  }
+
   get facts(): Facts {
     return readFacts(this.#store.paths, this.deployments);
   }

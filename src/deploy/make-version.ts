@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeImageInitramfs } from '../boot/image-initramfs.ts';
-import { Contents } from '../initramfs/contents.ts';
-import { parseModuleSelection, type ModuleSelection } from '../initramfs/module-request.ts';
+import type { ModuleSelection } from '../initramfs/module-request.ts';
 import type { Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { syncDirectory, syncTree } from '../system/durable.ts';
@@ -20,7 +19,7 @@ export async function makeVersion(
   request: OperationOptions & {
     version: Pick<NamedVersion, 'name' | 'number' | 'reference'>;
     image: Image;
-    modules: ModuleSelection | undefined;
+    modules: ModuleSelection;
     kver: string | undefined;
   },
 ): Promise<string> {
@@ -37,7 +36,7 @@ export async function makeVersion(
     image: request.image,
     initramfs: {
       kver: request.kver,
-      modules: request.modules ?? parseModuleSelection('universal', new Contents()),
+      modules: request.modules,
       output: join(aside, 'initrd.img'),
     },
     kernelOutput: join(aside, 'vmlinuz'),

@@ -82,13 +82,9 @@ export async function writeDisk(
   });
 }
 
-/** What a kernel decrypts our volumes with, and cryptsetup their key. */
-const cipherModules = ['dm_crypt', 'xts', 'ecb', 'aes*', 'algif_skcipher'];
-
-/** An encrypted root needs what opens it: an image without cryptsetup is refused. */
-function modulesFor({ deployment, luks }: DiskContent): DiskDeployment['modules'] {
-  if (luks === undefined) return deployment.modules;
+/** An encrypted root needs what opens it. */
+function modulesFor({ deployment, luks, filesystem }: DiskContent): DiskDeployment['modules'] {
   const modules = deployment.modules ?? parseModuleSelection('universal', new Contents());
-  const added = cipherModules.map((pattern) => ({ verb: 'add' as const, pattern }));
-  return { ...modules, rules: [...(modules.rules ?? []), ...added] };
+  const layers = luks === undefined ? [] : ['dm-crypt'];
+  return { ...modules, roots: [{ filesystems: [filesystem], layers }] };
 }

@@ -1,6 +1,6 @@
 import type { Contents } from './contents.ts';
 import { globExpression, normalPattern } from './glob.ts';
-import type { MachineProfile } from './machine-profile.ts';
+import type { MachineProfile, RootStack } from './machine-profile.ts';
 import { normalName, type KernelModule, type ModuleIndex } from './module-index.ts';
 import { setMembers, type WantedModule } from './set-members.ts';
 
@@ -12,22 +12,37 @@ import { setMembers, type WantedModule } from './set-members.ts';
 export function machineModules(
   index: ModuleIndex,
   request: { machine: MachineProfile; contents: Contents; filesystems: readonly string[] | undefined },
-): { modules: WantedModule[]; builtin: string[] } {
+): NamedModules {
   const { machine, contents } = request;
   const drivers = new Set(driversOf(index, machine).map(({ path }) => path));
   const hardware = setMembers(index, contents.moduleSet('universal'))
     .filter(({ module }) => drivers.has(module.path))
     .map(({ module }) => ({ module, cause: `module ${module.name}` }));
-  const names = [
-    ...(request.filesystems ?? machine.root.filesystems),
-    ...layerModules(contents, machine.root.layers),
+  const filesystems = request.filesystems ?? machine.root.filesystems;
+  const named = namedModules(index, [
+    ...rootNames({ ...machine.root, filesystems }, contents),
     ...contents.machine(),
-  ];
-  const named = names.flatMap((name) =>
-    index.lookUp(name).map((module) => ({ module, cause: `module ${module.name}` })),
-  );
+  ]);
+  return { ...named, modules: [...named.modules, ...hardware] };
+}
+
+/** The modules of a kernel that a root lies on. */
+export function rootModules(index: ModuleIndex, root: RootStack, contents: Contents): NamedModules {
+  return namedModules(index, rootNames(root, contents));
+}
+
+interface NamedModules {
+  modules: WantedModule[];
+  /** Those that are built into the kernel. */
+  builtin: string[];
+}
+
+/** What a kernel has of these. */
+function namedModules(index: ModuleIndex, names: readonly string[]): NamedModules {
   return {
-    modules: [...named, ...hardware],
+    modules: names.flatMap((name) =>
+      index.lookUp(name).map((module) => ({ module, cause: `module ${module.name}` })),
+    ),
     builtin: names.map(normalName).filter((name) => index.isBuiltin(name)),
   };
 }
@@ -56,8 +71,8 @@ export function matchAliases(index: ModuleIndex, modaliases: readonly string[]):
   return found;
 }
 
-/** The modules for what lies between file system and disk; a kind that the list does not have brings nothing. */
-function layerModules(contents: Contents, layers: readonly string[]): string[] {
+/** Of what lies between file system and disk, a kind that the list does not have brings nothing. */
+function rootNames({ filesystems, layers }: RootStack, contents: Contents): string[] {
   const known = contents.layers();
-  return layers.flatMap((layer) => known.get(layer) ?? []);
+  return [...filesystems, ...layers.flatMap((layer) => known.get(layer) ?? [])];
 }

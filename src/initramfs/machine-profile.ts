@@ -13,12 +13,15 @@ export interface MachineProfile {
   /** Files below /lib/firmware that these drivers ask for, and that were there. */
   firmware: string[];
   /** What its root lies on. */
-  root: {
-    /** As mount names them: btrfs, ext4. */
-    filesystems: string[];
-    /** What lies between file system and disk: dm-crypt, lvm, md-raid1; the words of hooks/contents/layers. */
-    layers: string[];
-  };
+  root: RootStack;
+}
+
+/** What a root lies on, by the kinds only. */
+export interface RootStack {
+  /** As mount names them: btrfs, ext4. */
+  filesystems: readonly string[];
+  /** What lies between file system and disk: dm-crypt, lvm, md-raid1; the words of hooks/contents/layers. */
+  layers: readonly string[];
 }
 
 /** @throws IMGBOOT_CANNOT_READ, IMGBOOT_BAD_PROFILE */

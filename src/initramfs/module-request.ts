@@ -1,6 +1,6 @@
 import { ImgbootError } from '../errors.ts';
 import type { Contents } from './contents.ts';
-import { readProfile, type MachineProfile } from './machine-profile.ts';
+import { readProfile, type MachineProfile, type RootStack } from './machine-profile.ts';
 import { normalName } from './module-index.ts';
 import { recordMachine } from './record-machine.ts';
 
@@ -12,6 +12,8 @@ export interface ModuleSelection {
   names: readonly string[];
   /** Machines whose hardware and root are to be served. */
   machines?: readonly MachineProfile[] | undefined;
+  /** What is to be mounted besides: programs that it takes have to be there. */
+  roots?: readonly RootStack[] | undefined;
   /** In their order: of those that match a module, the last decides. */
   rules?: readonly ModuleRule[] | undefined;
   /** The root file systems, in place of those that the sets bring. */
@@ -51,11 +53,10 @@ export function parseModuleSelection(text: string, contents: Contents): ModuleSe
 
 /** The modules that are wanted by name, or for what a machine's root lies on: what they need of programs has to be there. */
 export function askedModules(selection: ModuleSelection, contents: Contents): Set<string> {
-  const layers = selection.machines === undefined ? new Map<string, string[]>() : contents.layers();
+  const roots = [...(selection.roots ?? []), ...(selection.machines ?? []).map(({ root }) => root)];
+  const layers = roots.length === 0 ? new Map<string, string[]>() : contents.layers();
   const added = (selection.rules ?? []).filter(({ verb }) => verb === 'add').map(({ pattern }) => pattern);
-  const underRoots = (selection.machines ?? []).flatMap(({ root }) =>
-    root.layers.flatMap((layer) => layers.get(layer) ?? []),
-  );
+  const underRoots = roots.flatMap((root) => root.layers.flatMap((layer) => layers.get(layer) ?? []));
   return new Set([...selection.names, ...added, ...underRoots].map(normalName));
 }
 

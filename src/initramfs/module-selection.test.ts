@@ -8,7 +8,12 @@ import { checkProfile } from './check-profile.ts';
 import { Contents } from './contents.ts';
 import type { MachineProfile } from './machine-profile.ts';
 import { ModuleIndex } from './module-index.ts';
-import { parseModuleSelection, type ModuleRule, type ModuleSelection } from './module-request.ts';
+import {
+  askedModules,
+  parseModuleSelection,
+  type ModuleRule,
+  type ModuleSelection,
+} from './module-request.ts';
 import { selectModules, type SelectedModules } from './module-selection.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'imgboot-test-'));
@@ -164,6 +169,13 @@ describe('selectModules', () => {
     expect([...selected.builtin]).toEqual(['ext4']);
     expect(selected.strips).toBe(false);
     expect(names({ machines: [machine], filesystems: ['xfs'] })).toContain('xfs');
+  });
+
+  it('brings what a root lies on into a set that leaves it out, and asks for what opens it', () => {
+    const selection = { sets: ['cycle'], names: [], roots: [{ filesystems: ['xfs'], layers: ['dm-crypt'] }] };
+    expect(names(selection)).toEqual(['a', 'b', 'dm_crypt', 'dm_mod', 'xfs']);
+    expect(askedModules(selection, contents)).toContain('dm_crypt');
+    expect(askedModules({ ...selection, roots: [] }, contents)).not.toContain('dm_crypt');
   });
 
   it('says what brought each module', () => {

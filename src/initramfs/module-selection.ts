@@ -1,7 +1,7 @@
 import { ImgbootError } from '../errors.ts';
 import { byBytes } from '../system/rooted.ts';
 import type { Contents, ModuleSet } from './contents.ts';
-import { machineModules } from './machine-modules.ts';
+import { machineModules, rootModules } from './machine-modules.ts';
 import { loadSequence, normalName, type KernelModule, type ModuleIndex } from './module-index.ts';
 import type { ModuleSelection } from './module-request.ts';
 import { RuleBook } from './module-rules.ts';
@@ -32,9 +32,12 @@ export function selectModules(
 ): SelectedModules {
   const machines = selection.machines ?? [];
   const sets = selection.sets.map((name) => withFilesystems(contents.moduleSet(name), selection.filesystems));
-  const ofMachines = machines.map((machine) =>
-    machineModules(index, { machine, contents, filesystems: selection.filesystems }),
-  );
+  const ofMachines = [
+    ...machines.map((machine) =>
+      machineModules(index, { machine, contents, filesystems: selection.filesystems }),
+    ),
+    ...(selection.roots ?? []).map((root) => rootModules(index, root, contents)),
+  ];
   const single = selection.names.flatMap((name) => requireModule(index, name));
   const filesystems = (selection.filesystems ?? []).flatMap((name) => requireModule(index, name, '--fs'));
   const rules = new RuleBook(index, selection.rules ?? []);

@@ -5,16 +5,21 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { writeTree, type FileTree } from '../../test/support/file-tree.ts';
 import { joinProfiles, parseProfile, profileText, type MachineProfile } from './machine-profile.ts';
 import { recordMachine } from './record-machine.ts';
+import { readRootStack, type KernelViews } from './root-stack.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'imgboot-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 let count = 0;
 
-function record(files: FileTree): MachineProfile {
+function views(files: FileTree): KernelViews {
   const root = path.join(directory, String(count++));
   mkdirSync(root);
   writeTree(root, files);
-  return recordMachine({ sys: path.join(root, 'sys'), proc: path.join(root, 'proc') });
+  return { sys: path.join(root, 'sys'), proc: path.join(root, 'proc') };
+}
+
+function record(files: FileTree): MachineProfile {
+  return recordMachine(views(files));
 }
 
 const block = 'sys/devices/pci0/block';
@@ -66,6 +71,10 @@ describe('recordMachine', () => {
       filesystems: ['ext4', 'xfs'],
       layers: ['dm-crypt', 'lvm', 'md-raid1'],
     });
+  });
+
+  it('sees what another path lies on', () => {
+    expect(readRootStack(views(stacked), ['/usr/lib/x'])).toEqual({ filesystems: ['xfs'], layers: [] });
   });
 
   it('sees all members of a btrfs, whose device number is no disk', () => {

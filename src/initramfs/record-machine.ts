@@ -6,16 +6,14 @@ import { hasFirmware } from './firmware.ts';
 import { joinProfiles, type MachineProfile } from './machine-profile.ts';
 import { decompressModule, firmwareOf } from './module-file.ts';
 import { ModuleIndex, normalName } from './module-index.ts';
-import { readRootStack, type KernelViews } from './root-stack.ts';
-
-const running: KernelViews = { sys: '/sys', proc: '/proc' };
+import { kernelViews, readRootStack, type KernelViews } from './root-stack.ts';
 
 /**
  * This machine's hardware and root, as the running kernel shows them; without its firmware, which only
  * {@link recordFirmware} adds. Needs no root.
  * @see Documentation/ABI/testing/sysfs-bus-pci and its neighbours, of the kernel
  */
-export function recordMachine(views: KernelViews = running): MachineProfile {
+export function recordMachine(views: KernelViews = kernelViews): MachineProfile {
   const modaliases: Record<string, string | null> = {};
   const add = (device: string): void => {
     const alias = readText(join(device, 'modalias'));

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { byBytes } from '../system/rooted.ts';
-import type { MachineProfile } from './machine-profile.ts';
+import type { RootStack } from './machine-profile.ts';
 
 /** Where the kernel shows itself; other directories for tests. */
 export interface KernelViews {
@@ -9,19 +9,22 @@ export interface KernelViews {
   proc: string;
 }
 
+/** The running kernel's own. */
+export const kernelViews: KernelViews = { sys: '/sys', proc: '/proc' };
+
 /** What a boot has to mount: the root, a separate /usr, and the store's file system. */
-const mountedAtBoot = ['/', '/usr', '/var/lib/imgboot'] as const;
+const mountedAtBoot: readonly string[] = ['/', '/usr', '/var/lib/imgboot'];
 
 /**
- * The file systems that the running system's root lies on, and what lies between them and the disks, by the kinds
- * only.
+ * The file systems that the running system's root lies on, or those of other absolute paths, and what lies between
+ * them and the disks.
  * @see proc(5), Documentation/ABI/testing/sysfs-block of the kernel
  */
-export function readRootStack({ sys, proc }: KernelViews): MachineProfile['root'] {
+export function readRootStack({ sys, proc }: KernelViews, paths = mountedAtBoot): RootStack {
   const filesystems = new Set<string>();
   const layers = new Set<string>();
   const seen = new Set<string>();
-  for (const mount of mountsAtBoot(readText(join(proc, 'self/mountinfo')))) {
+  for (const mount of mountsOf(paths, readText(join(proc, 'self/mountinfo')))) {
     const devices = devicesOf(mount, sys);
     if (devices.length === 0) continue;
     filesystems.add(mount.type);
@@ -38,7 +41,7 @@ interface Mount {
 }
 
 /** The mounts that the paths lie on: of several at one place, the last is the one that is seen. */
-function mountsAtBoot(mountinfo: string): Mount[] {
+function mountsOf(paths: readonly string[], mountinfo: string): Mount[] {
   const mounts = mountinfo.split('\n').flatMap((line) => parseMount(line) ?? []);
   const holding = (path: string): Mount | undefined =>
     mounts
@@ -47,7 +50,7 @@ function mountsAtBoot(mountinfo: string): Mount[] {
         (a, b) => (a === undefined || b.point.length >= a.point.length ? b : a),
         undefined,
       );
-  return [...new Set(mountedAtBoot.flatMap((path) => holding(path) ?? []))];
+  return [...new Set(paths.flatMap((path) => holding(path) ?? []))];
 }
 
 function parseMount(line: string): Mount | undefined {

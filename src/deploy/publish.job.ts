@@ -1,10 +1,11 @@
-import { CommandFailed, ImgbootError } from '../errors.ts';
+import { CommandFailed, ImgbootError, errnoOf } from '../errors.ts';
 import type { Machine } from '../loader/machine.ts';
 import type { LoaderPlan } from '../loader/plan.ts';
 import { publish } from '../loader/publish.ts';
 import { runCommand } from '../system/exec.ts';
 import { unmount } from '../system/libc.ts';
 import { listMounts } from '../system/mountinfo.ts';
+import { findProgram } from '../system/requirements-check.ts';
 import { filesystemUuid } from './detect.ts';
 
 /** Plain data. */
@@ -15,21 +16,39 @@ export interface PublishJob {
 }
 
 export async function runJob({ plan, mountPoint }: PublishJob): Promise<void> {
-  await mountBoot(plan.machine, mountPoint);
-  publish(mountPoint, plan);
+  const device = await mountBoot(plan.machine, mountPoint);
+  try {
+    publish(mountPoint, plan);
+  } catch (cause) {
+    if (errnoOf(cause) !== 'EROFS') throw cause;
+    throw new ImgbootError(
+      'IMGBOOT_NO_BOOT_FILESYSTEM',
+      `the boot loader's file system, ${device}, is mounted read-only`,
+      {
+        cause,
+        hint: `mount it read-write; where the kernel has made it read-only: umount ${device}, then fsck -a ${device}`,
+      },
+    );
+  }
   unmount(mountPoint);
 }
 
-/** Mounts the top of the file system that the loader reads; the kernel lets several mounts of one share everything. */
-async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<void> {
+/**
+ * Mounts the top of the file system that the loader reads; the kernel lets several mounts of one share everything.
+ * @returns its device
+ */
+async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<string> {
   const word = (key: string): string | undefined =>
     root.find((one) => one.startsWith(`${key}=`))?.slice(key.length + 1);
   const source = boot === null ? word('root')! : `UUID=${boot.uuid}`;
   const type = boot === null ? word('rootfstype') : boot.fstype;
   const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
-  const device = (await mountedDevice(source, type)) ?? source;
+  const mounted = await mountedDevice(source, type);
+  const device = mounted ?? (await findDevice(source));
+  if (mounted === undefined && type === 'vfat') await mendFat(device);
   try {
     await runCommand('mount', [...(type === undefined ? [] : ['-t', type]), ...options, device, mountPoint]);
+    return device;
   } catch (cause) {
     if (!(cause instanceof CommandFailed)) throw cause;
     throw new ImgbootError(
@@ -38,6 +57,24 @@ async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<v
       { cause, hint: 'plug in the disk that has it; blkid lists the file systems that there are' },
     );
   }
+}
+
+/** The device with a UUID, or what was given where there is none: mount says so. */
+async function findDevice(source: string): Promise<string> {
+  if (!source.startsWith('UUID=')) return source;
+  const { stdout } = await runCommand('blkid', ['--uuid', source.slice('UUID='.length)], {
+    okStatuses: [0, 2],
+  });
+  return stdout === '' ? source : stdout;
+}
+
+/**
+ * FAT has no journal: after a power cut names may lead to clusters that are free, at the first change of which the
+ * kernel makes the file system read-only. What cannot be mended, mount and publish meet.
+ */
+async function mendFat(device: string): Promise<void> {
+  const fsck = await findProgram('fsck.vfat');
+  if (fsck !== undefined) await runCommand(fsck, ['-a', device], { okStatuses: [0, 1, 2] });
 }
 
 /** The device of a file system that is mounted already: without udev, others are found by a list that may be old. */

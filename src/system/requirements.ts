@@ -11,6 +11,7 @@ export const capabilities = [
   'bootstrap',
   'mkinitramfs',
   'qemu',
+  'deploy',
   'disk',
   'run',
   'build',
@@ -103,6 +104,22 @@ export const needs: Record<Capability, CapabilityNeeds> = {
       program('mkfs.ext4', 'make disks with ext4', 'e2fsprogs'),
       program('mkfs.btrfs', 'make disks with btrfs', 'btrfs-progs'),
       { ...kernel('kvm', 'run virtual machines at full speed'), optional: true },
+    ],
+  },
+  deploy: {
+    summary: 'boot this machine from images, upgrade it and roll back',
+    includes: ['store', 'mkinitramfs'],
+    requirements: [
+      program('mount', "reach the boot loader's file system", {
+        apt: 'mount',
+        pacman: 'util-linux',
+        dnf: 'util-linux',
+      }),
+      {
+        ...program('fsck.vfat', 'mend the partition that firmware reads after a power cut', 'dosfstools'),
+        optional: true,
+      },
+      { ...program('skopeo', 'upgrade from a registry', 'skopeo'), optional: true },
     ],
   },
   disk: {

@@ -18,6 +18,7 @@ const bootablePackages = [
   'tar',
   'btrfs-progs',
   'e2fsprogs',
+  'dosfstools',
   'xfsprogs',
   'attr',
   'acl',

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -299,6 +300,59 @@ describe('imgboot install', () => {
     await expectClean({ path: await partition(backing, 'imgboot'), filesystem: 'btrfs' });
     // Two loop devices would be one too many.
     expect(await loopsOf(directory.path)).toEqual([backing]);
+  });
+
+  it('leaves alone a swap, a partition, and what another mount namespace has mounted', async () => {
+    await execa('mkswap', ['--quiet', device]);
+    await execa('swapon', [device]);
+    try {
+      const swap = await install(device, '--wipe');
+      expect(swap.stderr).toContain(`${device} is in use: ${device} is used as swap`);
+      expect(swap.stderr).toContain(`swapoff ${device}`);
+    } finally {
+      await execa('swapoff', [device]);
+    }
+    await execa('mkfs.ext4', ['-q', '-F', device]);
+    await execa('addpart', [device, '1', '2048', '20480']);
+    try {
+      const part = await install(`${device}p1`, '--wipe');
+      expect(part.stderr).toContain('it is a partition');
+    } finally {
+      await execa('delpart', [device, '1']);
+    }
+    const elsewhere = 'mount "$1" /mnt; echo mounted; read -r end';
+    const mounter = execa('unshare', ['--mount', 'sh', '-euc', elsewhere, 'sh', device]);
+    await once(mounter.stdout, 'data');
+    const busy = await install(device, '--wipe');
+    mounter.stdin.end('end\n');
+    await mounter;
+    expect(busy.stderr).toContain(`${device} is in use: the kernel says that it is busy`);
+    await expectClean({ path: backing, filesystem: 'ext4' });
+  });
+
+  it.each([
+    ['n\r', 1],
+    ['\r', 1],
+    // The end of the input.
+    ['\u0004', 130],
+    // Ctrl-C.
+    ['\u0003', 130],
+  ])('does nothing where the answer at a terminal is %j', async (answer, status) => {
+    await execa('mkfs.ext4', ['-q', device]);
+    const command = `${repository}/bin/imgboot install --store ${image.store.paths.root} ${image.reference} ${device}`;
+    const terminal = execa('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      reject: false,
+      timeout: 60_000,
+    });
+    let shown = '';
+    terminal.stdout.on('data', (bytes: Buffer) => {
+      const isAsked = (): boolean => shown.includes('[y/N]');
+      const wasAsked = isAsked();
+      shown += String(bytes);
+      if (isAsked() && !wasAsked) terminal.stdin.write(answer);
+    });
+    expect((await terminal).exitCode, shown).toBe(status);
+    await expectClean({ path: backing, filesystem: 'ext4' });
   });
 
   it('leaves alone what is mounted, what is too small, and what is no disk', async () => {

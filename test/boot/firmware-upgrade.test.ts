@@ -3,10 +3,13 @@ import path from 'node:path';
 import { expect, it, type TestContext } from 'vitest';
 import type { BootReport } from '../../src/boot/boot-report.ts';
 import type { DiskFile } from '../../src/disk/disk-file.ts';
+import type { DiskContent } from '../../src/disk/write-disk.ts';
+import type { LoaderName } from '../../src/loader/machine.ts';
 import { tagImage } from '../../src/store/tag.ts';
+import type { FirmwareName } from '../../src/vm/firmware.ts';
 import { bootImage, consoleLayer, quietConsole, type BootImage } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
-import { diskOf, firmwareMachine } from '../support/disk-fixtures.ts';
+import { diskOf, firmwareMachine, refindLayer } from '../support/disk-fixtures.ts';
 import { upgradingTar } from '../support/fixtures.ts';
 import { GuestShell } from '../support/guest-shell.ts';
 import { packageLayer } from '../support/package-layer.ts';
@@ -19,53 +22,76 @@ const GIBIBYTE = 2 ** 30;
 const UPGRADE_MS = 420_000;
 const imgboot = '/opt/imgboot/bin/imgboot';
 
-it('a machine on a disk upgrades itself to an image of a registry, and goes back', async (context) => {
-  await using directory = await TemporaryDirectory.create();
-  await using images = await registry();
-  const port = images.address.split(':')[1]!;
-  // What QEMU's network calls the host.
-  const image = await desktop(`10.0.2.2:${port}/desktop:latest`);
-  await pushSecond(image, { directory: directory.path, address: images.address });
-  const disk = await diskOf(image, path.join(directory.path, 'disk'), {
-    loader: 'grub',
-    sizeBytes: 4 * GIBIBYTE,
-    topLayer: await networkLayer(directory.path),
-    deployment: { persist: ['/home'], append: quietConsole.split(' ').filter((word) => word !== 'panic=1') },
-  });
+interface Kind {
+  loader: LoaderName;
+  firmware: FirmwareName;
+  filesystem: DiskContent['filesystem'];
+}
 
-  await session(context, disk, async (shell, report) => {
-    expect(report.deployment).toMatchObject({ asked: 'desktop/1', got: 'desktop/1' });
-    expect(await shell.run('cat /etc/version 2> /dev/null || echo one; cat /etc/own')).toBe('one\nmine');
-    await shell.run('echo kept > /home/file; echo lost > /root/file');
-    const upgrade = `${imgboot} upgrade --store /imgboot --no-tls-verify`;
-    await shell.run(`(${upgrade} > /root/log 2>&1; echo "status $?" >> /root/log) > /dev/null 2>&1 &`);
-    let log = '';
-    for (const until = Date.now() + UPGRADE_MS; Date.now() < until && !log.includes('status ');)
-      log = await shell.run('sleep 5; cat /root/log');
-    expect(log).toContain('desktop/2 is booted by default from now on');
-    expect(log).toMatch(/status 0$/);
-  });
-  await session(context, disk, async (shell, report) => {
-    expect(report.deployment).toMatchObject({ asked: 'desktop/2', got: 'desktop/2' });
-    expect(await shell.run('cat /etc/version /etc/own /home/file; ls /root')).toBe('two\nmine\nkept');
-    expect(await shell.run(`${imgboot} rollback --store /imgboot`)).toContain('desktop/1');
-  });
-  await session(context, disk, async (shell, report) => {
-    expect(report.deployment).toMatchObject({ asked: 'desktop/1', got: 'desktop/1' });
-    expect(await shell.run('ls /etc/version 2> /dev/null; cat /etc/own /home/file; ls /root')).toBe(
-      'mine\nkept',
-    );
-  });
-}, 1_200_000);
+const kinds: Kind[] = [
+  { loader: 'grub', firmware: 'bios', filesystem: 'btrfs' },
+  { loader: 'systemd-boot', firmware: 'uefi', filesystem: 'ext4' },
+  { loader: 'grub', firmware: 'uefi', filesystem: 'ext4' },
+  { loader: 'refind', firmware: 'uefi', filesystem: 'btrfs' },
+  { loader: 'extlinux', firmware: 'bios', filesystem: 'ext4' },
+];
+/** Each takes some minutes; `IMGBOOT_EVERY_LOADER=1` takes them all. */
+const usual = process.env['IMGBOOT_EVERY_LOADER'] === '1' ? kinds : kinds.slice(0, 1);
+
+it.for(usual)(
+  'booted by $loader on $firmware, a machine upgrades itself',
+  { timeout: 1_200_000 },
+  async (kind, context) => {
+    await using directory = await TemporaryDirectory.create();
+    await using images = await registry();
+    const port = images.address.split(':')[1]!;
+    // What QEMU's network calls the host.
+    const image = await desktop(`10.0.2.2:${port}/desktop:latest`);
+    await pushSecond(image, { directory: directory.path, address: images.address });
+    const disk = await diskOf(image, path.join(directory.path, 'disk'), {
+      ...kind,
+      sizeBytes: 4 * GIBIBYTE,
+      topLayer: await networkLayer(directory.path),
+      deployment: {
+        persist: ['/home'],
+        append: quietConsole.split(' ').filter((word) => word !== 'panic=1'),
+      },
+    });
+
+    await session(context, { disk, firmware: kind.firmware }, async (shell, report) => {
+      expect(report.deployment).toMatchObject({ asked: 'desktop/1', got: 'desktop/1' });
+      expect(await shell.run('cat /etc/version 2> /dev/null || echo one; cat /etc/own')).toBe('one\nmine');
+      await shell.run('echo kept > /home/file; echo lost > /root/file');
+      const upgrade = `${imgboot} upgrade --store /imgboot --no-tls-verify`;
+      await shell.run(`(${upgrade} > /root/log 2>&1; echo "status $?" >> /root/log) > /dev/null 2>&1 &`);
+      let log = '';
+      for (const until = Date.now() + UPGRADE_MS; Date.now() < until && !log.includes('status ');)
+        log = await shell.run('sleep 5; cat /root/log');
+      expect(log).toContain('desktop/2 is booted by default from now on');
+      expect(log).toMatch(/status 0$/);
+    });
+    await session(context, { disk, firmware: kind.firmware }, async (shell, report) => {
+      expect(report.deployment).toMatchObject({ asked: 'desktop/2', got: 'desktop/2' });
+      expect(await shell.run('cat /etc/version /etc/own /home/file; ls /root')).toBe('two\nmine\nkept');
+      expect(await shell.run(`${imgboot} rollback --store /imgboot`)).toContain('desktop/1');
+    });
+    await session(context, { disk, firmware: kind.firmware }, async (shell, report) => {
+      expect(report.deployment).toMatchObject({ asked: 'desktop/1', got: 'desktop/1' });
+      expect(await shell.run('ls /etc/version 2> /dev/null; cat /etc/own /home/file; ls /root')).toBe(
+        'mine\nkept',
+      );
+    });
+  },
+);
 
 /** Boots the disk, and powers it off when the work is done. */
 async function session(
   context: TestContext,
-  disk: DiskFile,
+  { disk, firmware }: { disk: DiskFile; firmware: FirmwareName },
   work: (shell: GuestShell, report: BootReport) => Promise<void>,
 ): Promise<void> {
   await using machine = await bootMachine(context, {
-    ...firmwareMachine(disk, { firmware: 'bios', directory: path.dirname(disk.path) }),
+    ...firmwareMachine(disk, { firmware, directory: path.dirname(disk.path) }),
     memoryBytes: 1536 * 2 ** 20,
     cpus: 2,
     network: 'user',
@@ -81,6 +107,7 @@ async function desktop(reference: string): Promise<BootImage> {
     await upgradingTar(),
     await consoleLayer(),
     await packageLayer(work),
+    await refindLayer(),
   ]);
   await tagImage(image.store, { image: image.reference, name: reference });
   return { ...image, reference };

@@ -35,7 +35,7 @@ async function cryptsetupLayer(work: string): Promise<string> {
 }
 
 /** Debian's rEFInd, unpacked only: its installation would put it on this machine's ESP. */
-async function refindLayer(): Promise<string> {
+export async function refindLayer(): Promise<string> {
   return await makeOnce(path.join(cacheDirectory, 'fixtures/refind.tar'), async (aside) => {
     await using work = await TemporaryDirectory.create();
     await execa('apt-get', ['download', '--quiet', 'refind'], { cwd: work.path });

@@ -351,7 +351,7 @@ describe('imgboot install', () => {
       shown += String(bytes);
       if (isAsked() && !wasAsked) terminal.stdin.write(answer);
     });
-    expect((await terminal).exitCode, shown).toBe(status);
+    expect({ status: (await terminal).exitCode, shown }).toMatchObject({ status });
     await expectClean({ path: backing, filesystem: 'ext4' });
   });
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import type { LoaderName } from '../../src/loader/machine.ts';
 import type { FirmwareName } from '../../src/vm/firmware.ts';
+import { diskParts, onEsp, onRoot, type Part, type PartedDisk } from '../../test/support/disk-parts.ts';
 import { repository } from '../../test/support/paths.ts';
 import { REFERENCE } from './images.ts';
 
@@ -13,17 +14,8 @@ export interface DiskKind {
   firmware: FirmwareName;
 }
 
-export interface Part {
-  offsetBytes: number;
-  sizeBytes: number;
-}
-
 /** A disk with a machine of one version, whose store has a newer image of the reference that it follows. */
-export interface SweepDisk extends DiskKind {
-  path: string;
-  esp: Part;
-  root: Part;
-}
+export interface SweepDisk extends DiskKind, PartedDisk {}
 
 const SIZE = '2G';
 /** What the machine's own files have, all together. */
@@ -61,15 +53,7 @@ export async function makeSweepDisk(
     '--modules=virtio',
     '--append=console=ttyS0 quiet',
   ]);
-  const { stdout } = await execa('sfdisk', ['--json', disk]);
-  const { partitiontable } = JSON.parse(stdout) as {
-    partitiontable: { sectorsize: number; partitions: { name: string; start: number; size: number }[] };
-  };
-  const part = (name: string): Part => {
-    const { start, size } = partitiontable.partitions.find((one) => one.name === name)!;
-    return { offsetBytes: start * partitiontable.sectorsize, sizeBytes: size * partitiontable.sectorsize };
-  };
-  const made = { ...kind, path: disk, esp: part('EFI system'), root: part('imgboot') };
+  const made = { ...kind, path: disk, ...(await diskParts(disk)) };
   await onRoot(made, `'${imgboot}' load --store "$root/imgboot" --input '${images.two}'`);
   await endMenu(made);
   await execa('rm', ['-rf', store]);
@@ -90,38 +74,18 @@ async function endMenu(disk: SweepDisk): Promise<void> {
   const text = await readLoaderFile(disk, menu.file);
   const input = text.replace(menu.from, menu.to);
   if (input === text) throw new Error(`${menu.file} has no time for a choice`);
-  await execa('mcopy', ['-o', '-i', espOf(disk), '-', menu.file], { input, env: mtoolsEnvironment });
-}
-
-const mtoolsEnvironment = { MTOOLS_SKIP_CHECK: '1' };
-
-function espOf({ path: disk, esp }: SweepDisk): string {
-  return `${disk}@@${esp.offsetBytes}`;
+  await onEsp(disk, 'mcopy', ['-o', '-', menu.file], input);
 }
 
 /** @param file `::/loader/loader.conf` */
 export async function readLoaderFile(disk: SweepDisk, file: string): Promise<string> {
-  const options = { env: mtoolsEnvironment, stripFinalNewline: false };
-  return (await execa('mtype', ['-i', espOf(disk), file], options)).stdout;
+  return await onEsp(disk, 'mtype', [file]);
 }
 
 /** The paths of all that is on the loader's file system, directories with a slash at their end. */
 export async function listLoaderFiles(disk: SweepDisk): Promise<string[]> {
-  const { stdout } = await execa('mdir', ['-b', '-/', '-i', espOf(disk), '::/'], { env: mtoolsEnvironment });
+  const stdout = await onEsp(disk, 'mdir', ['-b', '-/', '::/']);
   return stdout.split('\n').flatMap((line) => (line.startsWith('::/') ? [line.slice(2)] : []));
-}
-
-/** Runs a script with the root file system of a disk that no machine uses mounted at `$root`. @returns what it prints */
-export async function onRoot(
-  disk: Pick<SweepDisk, 'path' | 'root' | 'filesystem'>,
-  script: string,
-): Promise<string> {
-  const { offsetBytes, sizeBytes } = disk.root;
-  const isolated = ['--mount', '--propagation', 'private', 'sh', '-euc'];
-  const mounted = `root=$(mktemp -d); trap 'umount "$root"; rmdir "$root"' EXIT
-    mount -t ${disk.filesystem} -o loop,offset=${offsetBytes},sizelimit=${sizeBytes} "$1" "$root"; ${script}`;
-  const { stdout } = await execa('unshare', [...isolated, mounted, 'sh', disk.path]);
-  return stdout;
 }
 
 /** What the checkers of both file systems and `imgboot fsck` find fault with, on a disk that no machine uses. */

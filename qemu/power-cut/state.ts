@@ -1,5 +1,6 @@
 import type { DeploymentStatus } from '../../src/deploy/status.ts';
-import { imgboot, listLoaderFiles, onRoot, readLoaderFile, type SweepDisk } from './disk.ts';
+import { onRoot } from '../../test/support/disk-parts.ts';
+import { imgboot, listLoaderFiles, readLoaderFile, type SweepDisk } from './disk.ts';
 
 /** What a disk says is deployed, in the store and where the boot loader reads. */
 export interface DiskState {

@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { loaderNames } from '../src/loader/machine.ts';
 import { firmwareNames } from '../src/vm/firmware.ts';
@@ -7,11 +8,14 @@ import { describeMachine } from './bench/machine.ts';
 import type { DiskKind } from './power-cut/disk.ts';
 import { withFigures, asText } from './power-cut/figures.ts';
 import { writeImages } from './power-cut/images.ts';
-import { sweepDisk, type Figures } from './power-cut/sweep.ts';
+import { sweepDisk, titleOf, type Figures } from './power-cut/sweep.ts';
 
 // `npm run power-cut -- [POINTS [KIND...]]`: what is on a disk after its machine lost its power boots, and is whole.
 
 const usualKinds = ['ext4:extlinux:bios', 'btrfs:systemd-boot:uefi'];
+
+/** Machines that run at once: an emulated one takes a processor. */
+const lanes = Math.min(2, availableParallelism());
 
 const [pointsText = '200', ...asked] = process.argv.slice(2);
 const points = Number(pointsText);
@@ -24,15 +28,17 @@ await using work = await TemporaryDirectory.create();
 const images = path.join(work.path, 'images');
 await mkdir(images);
 const layouts = await writeImages(images);
-for (const kind of kinds) {
-  figures.push(
-    ...(await sweepDisk(kind, {
-      images: layouts,
-      points: Math.ceil(points / kinds.length),
-      directory: work.path,
-      tell: (line) => void process.stdout.write(`${line}\n`),
-    })),
+for (let first = 0; first < kinds.length; first += lanes) {
+  const swept = kinds.slice(first, first + lanes).map(
+    async (kind) =>
+      await sweepDisk(kind, {
+        images: layouts,
+        points: Math.ceil(points / kinds.length),
+        directory: work.path,
+        tell: (line) => void process.stdout.write(`${titleOf(kind)}, ${line}\n`),
+      }),
   );
+  figures.push(...(await Promise.all(swept)).flat());
 }
 process.stdout.write(`\n${asText(figures)}\n`);
 if (asked.length === 0) {

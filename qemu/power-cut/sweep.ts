@@ -48,7 +48,7 @@ export async function sweepDisk(kind: DiskKind, options: SweepOptions): Promise<
     const recording = await record(disk, { directory, session });
     const seconds = (Date.now() - since) / 1000;
     const flushes = recording.entries.filter((entry) => entry.kind === 'flush').length;
-    tell(`${titleOf(kind)}, ${session.name}: recorded ${flushes} flushes in ${seconds.toFixed(0)} s`);
+    tell(`${session.name}: recorded ${flushes} flushes in ${seconds.toFixed(0)} s`);
     const cuts = cutsOf(recording, Math.round(points * session.share));
     figures.push(await sweepSession(disk, { recording, cuts, directory, tell }));
   }

@@ -77,7 +77,10 @@ async function collect(): Promise<void> {
 async function sortManifest(file: string): Promise<void> {
   const manifest = JSON.parse(await readFile(file, 'utf8')) as { commands: Record<string, unknown> };
   const commands = Object.entries(manifest.commands).sort(([one], [other]) => (one < other ? -1 : 1));
-  await writeFile(file, `${JSON.stringify({ ...manifest, commands: Object.fromEntries(commands) }, null, 2)}\n`);
+  await writeFile(
+    file,
+    `${JSON.stringify({ ...manifest, commands: Object.fromEntries(commands) }, null, 2)}\n`,
+  );
 }
 
 /** The installed packages that package-lock.json counts as needed to run. */

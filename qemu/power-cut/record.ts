@@ -33,10 +33,11 @@ export async function record(
 ): Promise<Recording> {
   const base = path.join(directory, 'base');
   const log = path.join(directory, 'log');
-  await copyDisk(disk.path, base);
   await rm(log, { force: true });
   await writeFile(log, '');
   const before = await readState(disk);
+  // Not before that: to look is to mount, and a mount may write.
+  await copyDisk(disk.path, base);
   const recordedBytes = async (): Promise<number> => (await stat(log)).size;
   let commandFrom: number;
   let commandTo: number;

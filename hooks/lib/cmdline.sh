@@ -11,6 +11,8 @@ imgboot_init=
 imgboot_image=
 imgboot_deployment=
 imgboot_store=
+# docker_path=
+imgboot_docker_path=
 imgboot_writable=
 imgboot_keep=1
 # toplayer=, toplayerfstype=, toplayerflags=, toplayer_path=, toplayer.digest=
@@ -114,6 +116,15 @@ imgboot_take_parameter() {
     rd.luks=* | rd.luks.*) imgboot_take_luks_parameter "$1" "$value" ;;
     rd.md=* | rd.md.* | rd.lvm=* | rd.lvm.*) imgboot_take_volume_parameter "$1" "$value" ;;
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
+    imgboot.image=docker://* | imgboot.image=containers-storage:* | docker_path=*)
+      # Other boots do not spend the time.
+      # shellcheck source=hooks/lib/docker.sh
+      . "$imgboot_lib/docker.sh"
+      case $1 in
+        docker_path=*) imgboot_docker_path=${value:-/} ;;
+        *) imgboot_image=$value ;;
+      esac
+      ;;
     imgboot.image=*) imgboot_image=$value ;;
     imgboot.deployment=*)
       # Other boots do not spend the time.
@@ -137,9 +148,6 @@ imgboot_take_parameter() {
       ;;
     imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
     rd.overlay | rd.overlay=* | rd.overlay.*) imgboot_take_overlay_parameter "$1" "$value" ;;
-    docker_path=*)
-      imgboot_refuse_parameter "$1" 'asks for a root that this initramfs cannot make yet'
-      ;;
     imgboot.*) imgboot_refuse_parameter "$1" 'is no parameter of this initramfs' ;;
     toplayer=*) imgboot_top=$value ;;
     toplayerfstype=*) imgboot_take_word "$1" "$value" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_topfstype=$value ;;
@@ -207,6 +215,7 @@ imgboot_check_parameters() {
   [ -n "$imgboot_root" ] \
     || imgboot_fail 'mounting the root file system' 'there is no root= on the kernel command line' \
       'add one, such as root=UUID=... (blkid names it)'
+  [ -z "$imgboot_docker_path" ] || imgboot_settle_docker_path
   [ -z "$imgboot_image" ] || [ -z "$imgboot_deployment" ] \
     || imgboot_fail "imgboot.deployment=$imgboot_deployment on the kernel command line" \
       "there is imgboot.image=$imgboot_image, too" 'leave one of the two in the boot entry'

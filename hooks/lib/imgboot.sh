@@ -79,11 +79,14 @@ imgboot_boot_image() {
     ,ram*) imgboot_reads_only=1 ;;
   esac
   imgboot_mount_disk
-  imgboot_find_store "$imgboot_work/disk"
+  case $imgboot_image in
+    docker://* | containers-storage:*) imgboot_find_foreign_image "$imgboot_work/disk" ;;
+    *) imgboot_find_store "$imgboot_work/disk" ;;
+  esac
   if [ -n "$imgboot_deployment" ]; then
     imgboot_step deployment
     imgboot_open_deployment
-  else
+  elif [ -z "$imgboot_data_path" ]; then
     imgboot_find_image "$imgboot_image"
   fi
   imgboot_tell_journal
@@ -104,6 +107,7 @@ imgboot_boot_image() {
   imgboot_step store
   imgboot_close_toplayer
   imgboot_show_store "$1"
+  [ -z "$imgboot_data_path" ] || imgboot_show_data "$1"
 }
 
 # Mounts the root file system with the store; one that is only read is neither checked nor written to.

@@ -72,7 +72,10 @@ imgboot_write_report() {
       printf ', '
       imgboot_report_string got "$imgboot_writable_got"
       printf ', '
-      imgboot_report_string layer "${imgboot_writable_dir:+deployments/$imgboot_name/$imgboot_writable_dir}"
+      case $imgboot_writable_got,${imgboot_docker_layer:-} in
+        ephemeral,/*) imgboot_report_string layer "$imgboot_docker_layer" ;;
+        *) imgboot_report_string layer "${imgboot_writable_dir:+deployments/$imgboot_name/$imgboot_writable_dir}" ;;
+      esac
       printf ', "keep": %s },\n  ' "$imgboot_keep"
     fi
     if [ -n "$imgboot_top" ]; then

@@ -4,6 +4,11 @@
 # The store's path as the booted system will see it, and where it is now.
 imgboot_store_path=
 imgboot_store_dir=
+# Where the image's layers are, and the store as overlayfs reads it from there.
+imgboot_layers_dir=
+imgboot_store_from_layers=..
+# The path of another engine's store that has the image, on the root file system.
+imgboot_data_path=
 # Where the booted system finds it.
 imgboot_store_shown=
 # Of the image: its name in deployments/ (a reference, encoded, or the version of a deployment), and the lines of its
@@ -13,7 +18,7 @@ imgboot_reference=
 imgboot_image_id=
 imgboot_driver=
 imgboot_chain=
-# Names in layers/, topmost first, with blanks between.
+# Names in the layers' directory, topmost first, with blanks between.
 imgboot_layers=
 
 # Whether a path inside a root is free of symbolic links and of "..", which could lead out of it.
@@ -87,6 +92,7 @@ imgboot_find_store() {
       if [ -d "$root$path/boot" ] && [ -d "$root$path/layers" ]; then
         imgboot_store_path=${path:-/}
         imgboot_store_dir=$root$path
+        imgboot_layers_dir=$root$path/layers
         return 0
       fi
     else
@@ -235,7 +241,11 @@ imgboot_broken_store() {
 # $1: the new root
 imgboot_show_store() {
   local path
+  # A boot in RAM from another engine's store may have none.
+  [ -d "$imgboot_store_dir" ] || return 0
   for path in /var/lib/imgboot "$imgboot_store_path"; do
+    # The place of writable layers beside another engine's store has nothing to be found at its own path.
+    [ -z "$imgboot_data_path" ] || path=/var/lib/imgboot
     [ "$path" != "$imgboot_store_shown" ] || return 0
     if ! imgboot_bind_store "$1$path" "$1" "$path"; then
       imgboot_fallback "the store is not shown at $path: there is no such directory, and none can be made"

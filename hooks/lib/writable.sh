@@ -18,6 +18,9 @@
 # from layers/.
 imgboot_place=
 imgboot_place_from_layers=
+# The ephemeral layer, as a path; how overlays take renamed directories of lower layers.
+imgboot_ephemeral=
+imgboot_overlay_redirects=off
 # What the booted system writes to, below deployments/<name>; empty in RAM.
 imgboot_writable_got=
 imgboot_writable_dir=
@@ -28,10 +31,14 @@ imgboot_base=
 # $1: where
 imgboot_make_root() {
   imgboot_place=$imgboot_store_dir/deployments/$imgboot_name
-  imgboot_place_from_layers=../deployments/$imgboot_name
+  imgboot_place_from_layers=$imgboot_store_from_layers/deployments/$imgboot_name
+  imgboot_ephemeral=${imgboot_ephemeral:-$imgboot_place/ephemeral}
   if [ -n "$imgboot_top" ]; then
     imgboot_base=${imgboot_layers# }
-    imgboot_base=base.${imgboot_top_digest#sha256:}.${imgboot_base%% *}
+    imgboot_base=${imgboot_base%% *}
+    # Another engine's names may be paths.
+    [ -z "$imgboot_data_path" ] || imgboot_base=$(printf '%.16s' "${imgboot_chain#sha256:}")
+    imgboot_base=base.${imgboot_top_digest#sha256:}.$imgboot_base
   fi
   case ${imgboot_writable:=ephemeral} in
     ram*) imgboot_make_ram "$1" ;;
@@ -49,6 +56,7 @@ imgboot_make_root() {
 
 imgboot_open_place() {
   [ -d "$imgboot_place" ] && return 0
+  [ -d "$imgboot_store_dir" ] || imgboot_try 'making a place for the writable layer' mkdir -m 0700 "$imgboot_store_dir"
   imgboot_try 'making a place for the writable layer' mkdir -p -m 0700 "$imgboot_place"
 }
 
@@ -83,8 +91,8 @@ imgboot_make_ephemeral() {
   imgboot_new_layer "$imgboot_base"
   new=$imgboot_reply
   imgboot_set_aside
-  imgboot_try 'publishing the writable layer' mv "$new" "$imgboot_place/ephemeral"
-  imgboot_mount_layer "$1" ephemeral "$imgboot_base"
+  imgboot_try 'publishing the writable layer' mv "$new" "$imgboot_ephemeral"
+  imgboot_mount_layer "$1" "$imgboot_ephemeral" "$imgboot_base"
   imgboot_writable_got=ephemeral
   imgboot_writable_dir=ephemeral
 }
@@ -92,7 +100,7 @@ imgboot_make_ephemeral() {
 # Mounts the last ephemeral layer as it is, on what it was made on: its own top layer is in it, or in its base.
 # $1: the new root
 imgboot_take_previous() {
-  local layer="$imgboot_place/ephemeral" what='booting the last ephemeral layer once more' mend made
+  local layer="$imgboot_ephemeral" what='booting the last ephemeral layer once more' mend made
   mend='boot with imgboot.writable=ephemeral, which makes a new one'
   [ -d "$layer" ] || imgboot_fail "$what" "there is no $imgboot_store_path/deployments/$imgboot_name/ephemeral" "$mend"
   imgboot_is_ours "$layer" || imgboot_fail "$what" 'imgboot did not make this subvolume' "$mend"
@@ -109,20 +117,20 @@ imgboot_take_previous() {
     [ "$imgboot_driver" = btrfs ] || [ -d "$imgboot_place/$imgboot_base/upper" ] \
       || imgboot_fail "$what" "the top layer that it was made on, $imgboot_base, is no longer there" "$mend"
   fi
-  imgboot_mount_layer "$1" ephemeral "$imgboot_base"
+  imgboot_mount_layer "$1" "$layer" "$imgboot_base"
   imgboot_writable_got=previous
   imgboot_writable_dir=ephemeral
 }
 
 # Renames the last boot's layer to the next number. One that we did not make is not ours to rename.
 imgboot_set_aside() {
-  local old="$imgboot_place/ephemeral"
+  local old="$imgboot_ephemeral"
   [ -e "$old" ] || [ -L "$old" ] || return 0
-  imgboot_is_ours "$old" \
-    || imgboot_fail "renaming $imgboot_store_path/deployments/$imgboot_name/ephemeral" 'imgboot did not make this subvolume' \
+  imgboot_is_ours "$old" || { [ -n "$imgboot_data_path" ] && imgboot_is_docker_snapshot "$old"; } \
+    || imgboot_fail "renaming ${old#"$imgboot_work/disk"}" 'imgboot did not make this subvolume' \
       'rename it yourself, or boot with imgboot.writable=ram'
   imgboot_next_number "$imgboot_place/ephemeral."
-  imgboot_try 'keeping the last writable layer' mv "$old" "$old.$imgboot_reply"
+  imgboot_try 'keeping the last writable layer' mv "$old" "$imgboot_place/ephemeral.$imgboot_reply"
 }
 
 # Makes an empty writable layer under a temporary name, which is left in imgboot_reply.
@@ -143,7 +151,7 @@ imgboot_new_layer() {
 
 # $1: a subvolume; empty for the image's layer  $2: the snapshot to make  $3: what it is made on, as a mark has it
 imgboot_snapshot() {
-  local source="${1:-$imgboot_store_dir/layers/${imgboot_layers# }}"
+  local source="${1:-$imgboot_layers_dir/${imgboot_layers# }}"
   source=${source%% *}
   imgboot_try "making a snapshot of ${source##*/}" btrfs subvolume snapshot "$source" "$2"
   imgboot_try 'marking the snapshot as ours' imgboot_mark "$2" "$3"
@@ -181,7 +189,7 @@ imgboot_apply_to_layer() {
   if [ "$imgboot_driver" = btrfs ]; then
     imgboot_apply_toplayer "$1"
   else
-    imgboot_mount_overlay "$imgboot_work/merge" '' "../deployments/$imgboot_name/${1##*/}"
+    imgboot_mount_overlay "$imgboot_work/merge" '' "$imgboot_place_from_layers/${1##*/}"
     imgboot_apply_toplayer "$imgboot_work/merge"
     imgboot_try 'unmounting the top layer' umount "$imgboot_work/merge"
   fi
@@ -213,7 +221,7 @@ imgboot_make_persistent() {
     imgboot_try 'writing the persistent layer to the disk' sync -f "$new"
     imgboot_try 'publishing the persistent layer' mv "$new" "$layer"
   fi
-  imgboot_mount_layer "$1" persistent ''
+  imgboot_mount_layer "$1" "$layer" ''
 }
 
 # Applies a top layer that the persistent layer does not have yet. The record says that it is half done until it is
@@ -250,16 +258,16 @@ imgboot_write_line() {
 }
 
 # Mounts a published layer as the new root.
-# $1: where  $2: the layer in deployments/<name>  $3: its base, if it has one
+# $1: where  $2: the layer's path  $3: its base, if it has one
 imgboot_mount_layer() {
   if [ "$imgboot_driver" = btrfs ]; then
-    imgboot_try 'mounting the new root' mount --bind "$imgboot_place/$2" "$1"
+    imgboot_try 'mounting the new root' mount --bind "$2" "$1"
   else
-    imgboot_mount_overlay "$1" "${3:+$imgboot_place_from_layers/$3/upper}" "$imgboot_place_from_layers/$2"
+    imgboot_mount_overlay "$1" "${3:+$imgboot_place_from_layers/$3/upper}" "$imgboot_place_from_layers/${2##*/}"
   fi
 }
 
-# Mounts the image's layers under an upper directory. The names are relative to layers/, so that 127 of them fit
+# Mounts the image's layers under an upper directory. The names are relative to where these are, so that 127 of them fit
 # the one page that mount(2) has for options.
 # $1: where  $2: a directory between image and upper, if there is one  $3: the directory with upper/ and work/
 imgboot_mount_overlay() {
@@ -268,8 +276,8 @@ imgboot_mount_overlay() {
     lower=$lower:$layer
     [ "$imgboot_driver" = overlay ] || break
   done
-  imgboot_try 'mounting the overlay' imgboot_mount_in "$imgboot_store_dir/layers" -t overlay \
-    -o "lowerdir=${lower#:},upperdir=$3/upper,workdir=$3/work,redirect_dir=off,metacopy=off,index=off" overlay "$1"
+  imgboot_try 'mounting the overlay' imgboot_mount_in "$imgboot_layers_dir" -t overlay \
+    -o "lowerdir=${lower#:},upperdir=$3/upper,workdir=$3/work,redirect_dir=$imgboot_overlay_redirects,metacopy=off,index=off" overlay "$1"
 }
 
 # $1: the working directory  $@: arguments of mount

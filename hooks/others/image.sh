@@ -51,8 +51,11 @@ imgboot_add_files() {
   local target="$1/usr/lib/imgboot" busybox applet name applets
   busybox=$(imgboot_find_busybox) || return 1
   mkdir -p "$target/bin" || return 1
-  cp "$imgboot_share/lib/"*.sh "$imgboot_share/others/asked.sh" "$imgboot_share/others/boot" "$target/" || return 1
-  chmod 644 "$target"/*.sh "$target/boot"
+  cp "$imgboot_share/lib/"*.sh "$imgboot_share/lib/json.awk" "$imgboot_share/others/asked.sh" "$imgboot_share/others/boot" "$target/" \
+    || return 1
+  chmod 644 "$target"/*.sh "$target/json.awk" "$target/boot"
+  # What docker_path= boots, for who comes from mkinitcpio-docker-hooks.
+  [ ! -f /etc/docker-btrfs.json ] || command install -D -m 644 /etc/docker-btrfs.json "$1/etc/docker-btrfs.json" || return 1
   # dracut's modules have a function of that name.
   command install -m 755 "$imgboot_share/lib/bless" "$imgboot_share/lib/clean" "$imgboot_share/lib/shutdown" "$target/" || return 1
   command install -m 755 "$busybox" "$target/bin/busybox" || return 1

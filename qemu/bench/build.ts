@@ -3,7 +3,7 @@ import path from 'node:path';
 import { $ } from 'zx';
 import { makeBaseTar } from '../../test/support/build-fixtures.ts';
 import { loopFilesystem } from '../../test/support/loop-filesystem.ts';
-import { DockerDaemon } from './dockerd.ts';
+import { DockerDaemon } from '../../test/support/dockerd.ts';
 import { best, imgboot, say } from './measure.ts';
 import type { Comparison } from './report.ts';
 

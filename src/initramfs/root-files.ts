@@ -7,8 +7,16 @@ const mdadmConfigurations = ['/etc/mdadm/mdadm.conf', '/etc/mdadm.conf'] as cons
 /** Arrays keep their names, whatever the host is called: the initramfs has no host name to compare with. */
 const MDADM_WITHOUT_HOST = 'HOMEHOST <ignore>\n';
 
-/** Plans what a system says of the layers that its root lies on: the crypttab for the initramfs, and mdadm's arrays. */
+/** What mkinitcpio-docker-hooks boots, where the kernel command line has `docker_path=`. */
+const dockerConfiguration = '/etc/docker-btrfs.json';
+
+/**
+ * Plans what a system says of its root: the crypttab for the initramfs, mdadm's arrays, and which image of Docker's it
+ * is.
+ */
 export function planRootFiles(plan: ArchivePlan, tree: RootedTree): void {
+  const docker = readText(tree, dockerConfiguration);
+  if (docker !== '') plan.addText(dockerConfiguration, docker);
   const crypttab = initramfsCrypttab(readText(tree, '/etc/crypttab'), readText(tree, '/etc/fstab'));
   if (crypttab !== '' && plan.has('/usr/bin/cryptsetup')) plan.addText('/etc/crypttab', crypttab, 0o600);
   if (!plan.has('/usr/bin/mdadm')) return;

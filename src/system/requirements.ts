@@ -203,7 +203,9 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         dnf: 'ShellCheck',
       }),
       program('buildah', 'compare built images with', 'buildah'),
-      program('podman', 'run built images with', 'podman'),
+      program('podman', 'run built images with, and boot from its store', 'podman'),
+      program('dockerd', 'boot from its store', { apt: 'docker.io', pacman: 'docker', dnf: 'moby-engine' }),
+      program('docker', 'boot from its store', { apt: 'docker.io', pacman: 'docker', dnf: 'moby-engine' }),
       program('netavark', 'test networks of containers', 'netavark'),
       program('aardvark-dns', 'test networks of containers', 'aardvark-dns'),
       program('host-local', 'test networks of containers by the CNI plugins', {

@@ -6,17 +6,29 @@ import { Contents } from '../../src/initramfs/contents.ts';
 import { makeInitramfs } from '../../src/initramfs/make-initramfs.ts';
 import { parseModuleSelection } from '../../src/initramfs/module-request.ts';
 import { runVariable } from './boot-fixtures.ts';
+import { writeTree, type FileTree } from './file-tree.ts';
 import { bookwormTar, kernelOf } from './fixtures.ts';
 import { makeOnce } from './make-once.ts';
 
 /** The kernel of Debian 12 and our initramfs for it, made once a run. */
 export async function hooksUnderTest(): Promise<{ kernel: string; initrd: string }> {
-  const tar = await bookwormTar();
-  const { vmlinuz } = await kernelOf(tar);
-  const initrd = await makeOnce(path.join(process.env[runVariable]!, 'hooks-initrd.img'), async (aside) => {
+  const { vmlinuz } = await kernelOf(await bookwormTar());
+  return { kernel: vmlinuz, initrd: await hooksInitrd('hooks-initrd.img', {}) };
+}
+
+/** The same initramfs of a system that boots Docker's image `one` by `docker_path=`. */
+export async function originalInitrd(): Promise<string> {
+  const json = JSON.stringify({ docker_image: 'one', docker_tag: 'latest' });
+  return await hooksInitrd('original-initrd.img', { 'etc/docker-btrfs.json': json });
+}
+
+async function hooksInitrd(name: string, files: FileTree): Promise<string> {
+  return await makeOnce(path.join(process.env[runVariable]!, name), async (aside) => {
+    const tar = await bookwormTar();
     const root = `${aside}.root`;
     await mkdir(root);
     await execa('tar', ['-xf', tar, '-C', root, '--exclude=./usr/share', '--exclude=./var']);
+    writeTree(root, files);
     await makeInitramfs({
       root,
       modules: parseModuleSelection('virtio', new Contents()),
@@ -25,7 +37,6 @@ export async function hooksUnderTest(): Promise<{ kernel: string; initrd: string
     });
     await execa('rm', ['-rf', root]);
   });
-  return { kernel: vmlinuz, initrd };
 }
 
 /**

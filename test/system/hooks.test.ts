@@ -378,6 +378,7 @@ describe('the scripts of the hooks', () => {
       'device',
       'store',
       'deployment',
+      'docker',
       'persist',
       'writable',
       'ram',

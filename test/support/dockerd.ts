@@ -11,14 +11,18 @@ export class DockerDaemon implements AsyncDisposable {
     this.#socket = socket;
   }
 
-  /** @param directory gets everything that it keeps, on a file system that its driver works on */
-  static async start(directory: string, driver: 'btrfs' | 'overlay2'): Promise<DockerDaemon> {
+  /** @param data gets what it keeps, on a file system that its driver works on; `data` in the directory by default */
+  static async start(
+    directory: string,
+    driver: 'btrfs' | 'overlay2',
+    data = path.join(directory, 'data'),
+  ): Promise<DockerDaemon> {
     const at = (name: string): string => path.join(directory, name);
     const socket = `unix://${at('docker.sock')}`;
-    const places = ['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid')];
+    const places = ['--data-root', data, '--exec-root', at('exec'), '--pidfile', at('pid')];
     const daemon = $({
       nothrow: true,
-    })`dockerd --host ${socket} ${places} --storage-driver ${driver} --iptables=false --bridge=none`;
+    })`setpriv --pdeathsig TERM -- dockerd --host ${socket} ${places} --storage-driver ${driver} --iptables=false --bridge=none`;
     const started = new DockerDaemon(daemon, socket);
     for (let tries = 0; !(await started.answers()); tries += 1) {
       if (tries > 120 || daemon.exitCode instanceof Error)
@@ -28,10 +32,11 @@ export class DockerDaemon implements AsyncDisposable {
     return started;
   }
 
-  /** Runs a command of docker's. */
-  async docker(...words: string[]): Promise<void> {
+  /** Runs a command of docker's. @returns what it prints */
+  async docker(...words: string[]): Promise<string> {
     // The builder that is part of the daemon: BuildKit comes as a plug-in that Debian 12 has not.
-    await $({ env: { ...process.env, DOCKER_BUILDKIT: '0' } })`docker --host ${this.#socket} ${words}`;
+    const env = { ...process.env, DOCKER_BUILDKIT: '0' };
+    return (await $({ env })`docker --host ${this.#socket} ${words}`).stdout;
   }
 
   private async answers(): Promise<boolean> {

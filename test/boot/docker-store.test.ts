@@ -9,7 +9,7 @@ import { startEngine } from '../support/engine.ts';
 import { engineImages, exportedPaths, writeEngineContexts } from '../support/engine-images.ts';
 import { loopFilesystem, type LoopFilesystem } from '../support/loop-filesystem.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-import { hooksUnderTest, originalInitrd } from '../support/tiny-machine.ts';
+import { hooksUnderTest } from '../support/tiny-machine.ts';
 
 const GIBIBYTE = 2 ** 30;
 
@@ -94,11 +94,9 @@ describe.each([
   async function boot(
     context: TestContext,
     words: string,
-    initrd?: string,
   ): Promise<{ facts: string[]; paths: string[]; report: BootReport }> {
     await using machine = await bootMachine(context, {
       ...(await hooksUnderTest()),
-      ...(initrd === undefined ? {} : { initrd }),
       name: words.replaceAll(/[^a-z0-9]+/g, '-'),
       memoryBytes: 512 * 2 ** 20,
       append: `console=ttyS0 quiet root=LABEL=engine ${words}`,
@@ -154,7 +152,7 @@ describe.each([
     await onDisk('mkdir -p boot_docker/etc; echo mine > boot_docker/etc/top');
     const original =
       'rootflags=subvol=docker_rwlayer rw docker_path=docker toplayer=LABEL=engine toplayer_path=boot_docker';
-    const first = await boot(context, original, await originalInitrd());
+    const first = await boot(context, original);
     expect(first.facts).toContain('FACT top mine');
     expect(first.report).toMatchObject({
       reference: 'docker://one:latest',
@@ -165,7 +163,7 @@ describe.each([
       rootDriver === 'btrfs' ? '/docker_rwlayer' : 'deployments/docker%3A%2F%2Fone%3Alatest/ephemeral';
     expect(first.report.writable!.layer).toBe(layer);
     // What was written is kept aside, and what boots is fresh.
-    expect((await boot(context, original, await originalInitrd())).facts[0]).toBe('FACT mark none');
+    expect((await boot(context, original)).facts[0]).toBe('FACT mark none');
     expect(
       await onDisk(
         'cat imgboot/deployments/*/ephemeral.1/mark imgboot/deployments/*/ephemeral.1/upper/mark || :',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -171,6 +172,33 @@ export function describeConformance(generator: Generator): void {
       },
     );
 
+    it(
+      'the command line and the file of mkinitcpio-docker-hooks boot as written',
+      threeBoots,
+      async (context) => {
+        await putIntoDocker(disks[0]!, driver);
+        const { facts, report } = await boot(context, {
+          name: `${filesystem}-original`,
+          words:
+            'root=LABEL=linux rootflags=subvol=docker_rwlayer rw docker_path=docker toplayer=LABEL=linux toplayer_path=boot_docker',
+          disks: disks.slice(0, 1),
+          filesystem,
+        });
+        expect(facts).toEqual([...withTop, link]);
+        expect(report).toMatchObject({
+          reference: 'docker://one:latest',
+          driver,
+          writable: {
+            got: 'ephemeral',
+            layer:
+              driver === 'btrfs' ? '/docker_rwlayer' : 'deployments/docker%3A%2F%2Fone%3Alatest/ephemeral',
+          },
+          topLayer: { device: 'LABEL=linux', path: 'boot_docker', files: 4 },
+          fallbacks: [],
+        });
+      },
+    );
+
     it("a ram boot leaves the disk's bytes as they were", threeBoots, async (context) => {
       const before = (await execa('sha256sum', disks)).stdout;
       const { facts, report } = await bootWith(context, 'ram', 'toplayer=LABEL=top imgboot.writable=ram');
@@ -250,13 +278,52 @@ async function storeDisk(filesystem: Filesystem): Promise<string> {
   });
 }
 
-/** A top layer on a disk of its own: what is replaced, deleted, added, and added below a linked directory. */
+/** Puts the image tiny:1 into a store of Docker's on the same disk as one:latest, and a top layer beside it. */
+async function putIntoDocker(disk: string, driver: 'btrfs' | 'overlay'): Promise<void> {
+  const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+  const chain = digest('the layer');
+  const config = JSON.stringify({ rootfs: { type: 'layers', diff_ids: [`sha256:${chain}`] } });
+  const id = digest(config);
+  const repositories = JSON.stringify({ Repositories: { one: { 'one:latest': `sha256:${id}` } } });
+  const name = driver === 'btrfs' ? 'btrfs' : 'overlay2';
+  const script = `mount -o loop "$1" /mnt; cd /mnt
+    mkdir -p docker/image/${name}/imagedb/content/sha256 docker/image/${name}/layerdb/sha256/${chain}
+    printf %s "$2" > docker/image/${name}/repositories.json
+    printf %s "$3" > docker/image/${name}/imagedb/content/sha256/${id}
+    printf %s cache > docker/image/${name}/layerdb/sha256/${chain}/cache-id
+    layer=/mnt/var/lib/imgboot/layers/${LAYER}
+    if [ ${driver} = btrfs ]; then
+      mkdir -p docker/btrfs/subvolumes; btrfs -q subvolume snapshot -r $layer docker/btrfs/subvolumes/cache
+    else
+      mkdir -p docker/overlay2/l docker/overlay2/cache; cp -a $layer docker/overlay2/cache/diff
+      ln -s ../cache/diff docker/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ
+      printf %s ABCDEFGHIJKLMNOPQRSTUVWXYZ > docker/overlay2/cache/link
+    fi
+    mkdir boot_docker; cd boot_docker; ${topLayer}`;
+  const words = [
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-euc',
+    script,
+    'sh',
+    disk,
+    repositories,
+    config,
+  ];
+  await execa('unshare', words);
+}
+
+/** What is replaced, deleted, added, and added below a linked directory. */
+const topLayer = `mkdir etc lib opt; echo machine > etc/name; touch etc/.wh.gone; echo x > lib/x
+  echo a > opt/a; chown 12:34 opt/a; chmod 4755 opt/a`;
+
+/** A top layer on a disk of its own. */
 async function topDisk(): Promise<string> {
   return makeOnce(path.join(process.env[runVariable]!, 'conformance.top'), async (aside) => {
     await using work = await TemporaryDirectory.create();
-    const script = `mkdir etc lib opt; echo machine > etc/name; touch etc/.wh.gone; echo x > lib/x
-      echo a > opt/a; chown 12:34 opt/a; chmod 4755 opt/a`;
-    await execa('sh', ['-euc', script], { cwd: work.path });
+    await execa('sh', ['-euc', topLayer], { cwd: work.path });
     await writeExt4(aside, { content: work.path, label: 'top', sizeBytes: 16 * 2 ** 20 });
   });
 }

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { runVariable } from './boot-fixtures.ts';
 import { bookwormTar, debianTar, kernelOf } from './fixtures.ts';
+import { writeTree } from './file-tree.ts';
 import { makeOnce } from './make-once.ts';
 import { repository } from './paths.ts';
-import { hooksUnderTest } from './tiny-machine.ts';
+import { hooksUnderTest, originalConfiguration } from './tiny-machine.ts';
 
 /** Ours, and those that our hooks are for; dracut with its own init, and with systemd. */
 export const generators = ['own', 'initramfs-tools', 'dracut', 'dracut-systemd', 'mkinitcpio'] as const;
@@ -81,6 +82,7 @@ async function generatorsRoot(): Promise<string> {
     await cp(path.join(repository, 'test/support/mkinitcpio'), path.join(aside, 'mkinitcpio'), {
       recursive: true,
     });
+    writeTree(aside, originalConfiguration);
     for (const name of ['made', 'out']) await mkdir(path.join(aside, name));
     const all = ['dracut', 'initramfs-tools', 'mkinitcpio'];
     await execa('sh', [path.join(repository, 'hooks/install'), '--root', aside, 'install', ...all]);

@@ -12,23 +12,13 @@ import { makeOnce } from './make-once.ts';
 
 /** The kernel of Debian 12 and our initramfs for it, made once a run. */
 export async function hooksUnderTest(): Promise<{ kernel: string; initrd: string }> {
-  const { vmlinuz } = await kernelOf(await bookwormTar());
-  return { kernel: vmlinuz, initrd: await hooksInitrd('hooks-initrd.img', {}) };
-}
-
-/** The same initramfs of a system that boots Docker's image `one` by `docker_path=`. */
-export async function originalInitrd(): Promise<string> {
-  const json = JSON.stringify({ docker_image: 'one', docker_tag: 'latest' });
-  return await hooksInitrd('original-initrd.img', { 'etc/docker-btrfs.json': json });
-}
-
-async function hooksInitrd(name: string, files: FileTree): Promise<string> {
-  return await makeOnce(path.join(process.env[runVariable]!, name), async (aside) => {
-    const tar = await bookwormTar();
+  const tar = await bookwormTar();
+  const { vmlinuz } = await kernelOf(tar);
+  const initrd = await makeOnce(path.join(process.env[runVariable]!, 'hooks-initrd.img'), async (aside) => {
     const root = `${aside}.root`;
     await mkdir(root);
     await execa('tar', ['-xf', tar, '-C', root, '--exclude=./usr/share', '--exclude=./var']);
-    writeTree(root, files);
+    writeTree(root, originalConfiguration);
     await makeInitramfs({
       root,
       modules: parseModuleSelection('virtio', new Contents()),
@@ -37,7 +27,13 @@ async function hooksInitrd(name: string, files: FileTree): Promise<string> {
     });
     await execa('rm', ['-rf', root]);
   });
+  return { kernel: vmlinuz, initrd };
 }
+
+/** What `docker_path=` boots, as mkinitcpio-docker-hooks has it. */
+export const originalConfiguration: FileTree = {
+  'etc/docker-btrfs.json': '{\n  "docker_image": "one",\n  "docker_tag": "latest"\n}\n',
+};
 
 /**
  * A system of a static busybox whose init runs `script` and powers the machine off: what boots in no time, and has

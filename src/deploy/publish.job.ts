@@ -5,8 +5,8 @@ import { publish } from '../loader/publish.ts';
 import { runCommand } from '../system/exec.ts';
 import { unmount } from '../system/libc.ts';
 import { listMounts } from '../system/mountinfo.ts';
-import { findProgram } from '../system/requirements-check.ts';
 import { filesystemUuid } from './detect.ts';
+import { mendFat } from './mend-fat.ts';
 
 /** Plain data. */
 export interface PublishJob {
@@ -45,9 +45,11 @@ async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<s
   const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
   const mounted = await mountedDevice(source, type);
   const device = mounted ?? (await findDevice(source));
-  if (mounted === undefined && type === 'vfat') await mendFat(device);
+  const isMendable = mounted === undefined && type === 'vfat';
+  const removeSaved = isMendable ? await mendFat(device, mountPoint) : () => {};
   try {
     await runCommand('mount', [...(type === undefined ? [] : ['-t', type]), ...options, device, mountPoint]);
+    removeSaved();
     return device;
   } catch (cause) {
     if (!(cause instanceof CommandFailed)) throw cause;
@@ -66,15 +68,6 @@ async function findDevice(source: string): Promise<string> {
     okStatuses: [0, 2],
   });
   return stdout === '' ? source : stdout;
-}
-
-/**
- * FAT has no journal: after a power cut names may lead to clusters that are free, at the first change of which the
- * kernel makes the file system read-only. What cannot be mended, mount and publish meet.
- */
-async function mendFat(device: string): Promise<void> {
-  const fsck = await findProgram('fsck.vfat');
-  if (fsck !== undefined) await runCommand(fsck, ['-a', device], { okStatuses: [0, 1, 2] });
 }
 
 /** The device of a file system that is mounted already: without udev, others are found by a list that may be old. */

@@ -21,7 +21,7 @@ const engines = {
     data: 'containers/storage',
     shown: '/var/lib/containers/storage',
     // It raises them else, which not every root may.
-    limits: ['--ulimit', 'host'],
+    limits: ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'],
   },
 };
 

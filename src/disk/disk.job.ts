@@ -11,6 +11,7 @@ import { LoopDevice } from '../system/loop.ts';
 import type { Progress } from '../system/progress.ts';
 import { findProgram } from '../system/requirements-check.ts';
 import type { BootLoader } from './boot-loader.ts';
+import { changingDirectories } from '../loader/publish.ts';
 import { writeEsp } from './esp.ts';
 import { BOOT_CODE_BYTES, makeGrubForBios, stageGrubForUefi, type GrubForBios } from './grub.ts';
 import { sfdiskScript, type Layout, type Partition } from './layout.ts';
@@ -58,7 +59,9 @@ export async function runJob(job: DiskJob, { progress }: JobContext): Promise<De
   progress({ step: 'writing the boot loader' });
   {
     using device = attach(layout.esp);
-    await writeEsp(device.path, { staging, uuid: job.espUuid, sizeBytes: layout.esp.sizeBytes });
+    const { sizeBytes } = layout.esp;
+    const roomy = ['', ...changingDirectories({ loader: loader.name, directory: loader.directory })];
+    await writeEsp(device.path, { staging, uuid: job.espUuid, sizeBytes, roomy });
     if (loader.name === 'extlinux') await installSyslinux(device.path, loader.directory);
   }
   await runCommand(

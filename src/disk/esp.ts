@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
+import { fillingNames } from '../loader/fat-room.ts';
 import { runCommand } from '../system/exec.ts';
 
 /** mtools finds fault with sizes that are not whole cylinders. */
@@ -11,12 +12,13 @@ const SPARE_BYTES = 2 ** 20;
 
 /**
  * Makes a FAT file system on a device and copies a directory onto it. The kernel need not know FAT.
- * @param uuid as blkid names it: `ABCD-1234`
+ * @param esp.uuid as blkid names it: `ABCD-1234`
+ * @param esp.roomy directories in it that are to have room for many names, from its top
  * @throws IMGBOOT_NO_SPACE
  */
 export async function writeEsp(
   device: string,
-  esp: { staging: string; uuid: string; sizeBytes: number },
+  esp: { staging: string; uuid: string; sizeBytes: number; roomy: readonly string[] },
 ): Promise<void> {
   const needed = treeBytes(esp.staging) * OVERHEAD + SPARE_BYTES;
   if (needed > esp.sizeBytes) {
@@ -31,6 +33,17 @@ export async function writeEsp(
   await runCommand('mkfs.vfat', ['-F', '32', '-n', 'ESP', '-i', esp.uuid.replace('-', ''), device]);
   const names = readdirSync(esp.staging).map((name) => join(esp.staging, name));
   await runCommand('mcopy', ['-s', '-Q', '-m', '-i', device, ...names, '::/'], { env: mtoolsEnvironment });
+  for (const directory of esp.roomy) await makeRoom(device, join(esp.staging, directory), directory);
+}
+
+/** Makes a directory large, as {@link makeRoomyDirectory} makes one of a file system that is mounted. */
+async function makeRoom(device: string, staging: string, directory: string): Promise<void> {
+  const files = fillingNames.map((name) => join(staging, name));
+  for (const file of files) writeFileSync(file, '');
+  await runCommand('mcopy', ['-Q', '-i', device, ...files, `::${directory}/`], { env: mtoolsEnvironment });
+  for (const file of files) rmSync(file);
+  const names = fillingNames.map((name) => `::${directory}/${name}`);
+  await runCommand('mdel', ['-i', device, ...names], { env: mtoolsEnvironment });
 }
 
 function treeBytes(directory: string): number {

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { removeOnFat, renameOnFat, syncTree } from '../system/durable.ts';
 import { freeBytes } from '../system/free-space.ts';
+import { makeRoomyDirectory } from './fat-room.ts';
 import { publishExtlinux } from './extlinux.ts';
 import { publishGrub } from './grub.ts';
 import { removeLoaderFile } from './loader-file.ts';
-import type { LoaderName } from './machine.ts';
+import type { LoaderName, Machine } from './machine.ts';
 import { BOOT_DIRECTORY, type BootFiles, type LoaderPlan } from './plan.ts';
 import { publishRefind } from './refind.ts';
 import { publishSystemdBoot } from './systemd-boot.ts';
@@ -31,13 +32,21 @@ const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
  * @throws IMGBOOT_NO_SPACE before anything is written
  */
 export function publish(root: string, plan: LoaderPlan): void {
-  copyKernels(root, plan.files);
   const configuration = join(root, plan.machine.directory);
   for (const directory of [configuration, join(configuration, 'entries')]) removeHalfWritten(directory);
+  if (plan.files.length > 0)
+    for (const directory of changingDirectories(plan.machine)) makeRoomyDirectory(join(root, directory));
+  copyKernels(root, plan.files);
   publishers[plan.machine.loader](root, plan);
   syncTree(root);
   // On the store's own file system /imgboot may be the store.
   if (plan.machine.boot !== null) removeKernels(root, plan.files);
+}
+
+/** Those that get new names, from the top of the loader's file system. */
+export function changingDirectories({ loader, directory }: Pick<Machine, 'loader' | 'directory'>): string[] {
+  const entries = loader === 'systemd-boot' ? [join(directory, 'entries')] : [];
+  return [BOOT_DIRECTORY, directory, ...entries];
 }
 
 /** What a write that was stopped has left beside its file. */

@@ -77,6 +77,17 @@ async function espFiles(disk: string): Promise<string[]> {
     .sort();
 }
 
+/** How much room for names a directory of the ESP has: the bytes of its clusters. */
+async function roomOn(esp: string, directory: string): Promise<number> {
+  const env = { MTOOLS_SKIP_CHECK: '1' };
+  const { stdout: facts } = await execa('minfo', ['-i', esp, '::'], { env });
+  const sectors = Number(/cluster size: (\d+) sectors/.exec(facts)![1]);
+  const { stdout: shown } = await execa('mshowfat', ['-i', esp, `::${directory}`], { env });
+  const runs = [...shown.matchAll(/<(\d+)(?:-(\d+))?>/g)];
+  const clusters = runs.reduce((sum, [, from, to = from]) => sum + Number(to) - Number(from) + 1, 0);
+  return clusters * sectors * 512;
+}
+
 async function loopsOf(where: string): Promise<string[]> {
   const { stdout } = await execa('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']);
   return stdout.split('\n').filter((line) => line.startsWith(where));
@@ -113,6 +124,10 @@ describe('a disk', () => {
     expect(await espFiles(disk)).toEqual(
       expect.arrayContaining([...made.files, 'imgboot/loaders-1/initrd.img', 'imgboot/loaders-1/vmlinuz']),
     );
+    // What grows is not whole while it does: nothing there has to, ever.
+    const esp = await partition(disk, 'EFI system');
+    for (const place of ['/imgboot', path.posix.join('/', path.posix.dirname(made.files.at(-1)!))])
+      expect(await roomOn(esp, place)).toBeGreaterThanOrEqual(8192);
     const root = { path: await partition(disk, 'imgboot'), filesystem: made.filesystem };
     await expectClean(root);
     expect(JSON.parse(await onDisk(root, 'cat imgboot/deployments.json'))).toMatchObject({

@@ -22,11 +22,14 @@ export class DockerDaemon implements AsyncDisposable {
     const places = ['--data-root', data, '--exec-root', at('exec'), '--pidfile', at('pid')];
     const daemon = $({
       nothrow: true,
+      quiet: true,
     })`setpriv --pdeathsig TERM -- dockerd --host ${socket} ${places} --storage-driver ${driver} --iptables=false --bridge=none`;
     const started = new DockerDaemon(daemon, socket);
     for (let tries = 0; !(await started.answers()); tries += 1) {
-      if (tries > 120 || daemon.exitCode instanceof Error)
-        throw new Error('dockerd did not start within a minute');
+      if (tries > 120) {
+        await daemon.kill('SIGTERM');
+        throw new Error(`dockerd did not start within a minute:\n${(await daemon).stderr}`);
+      }
       await sleep(500);
     }
     return started;
@@ -40,7 +43,7 @@ export class DockerDaemon implements AsyncDisposable {
   }
 
   private async answers(): Promise<boolean> {
-    return (await $({ nothrow: true })`docker --host ${this.#socket} version`).exitCode === 0;
+    return (await $({ nothrow: true, quiet: true })`docker --host ${this.#socket} version`).exitCode === 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -148,39 +148,40 @@ describe.each([
     expect((await boot(context, `imgboot.image=${scheme}three:latest`)).paths).toEqual(expected.get('new'));
   });
 
-  it.runIf(engine === 'docker')('boots by the command line of mkinitcpio-docker-hooks', async (context) => {
-    await onDisk('mkdir -p boot_docker/etc; echo mine > boot_docker/etc/top');
-    const original =
-      'rootflags=subvol=docker_rwlayer rw docker_path=docker toplayer=LABEL=engine toplayer_path=boot_docker';
-    const first = await boot(context, original);
-    expect(first.facts).toContain('FACT top mine');
-    expect(first.report).toMatchObject({
-      reference: 'docker://one:latest',
-      driver: rootDriver,
-      fallbacks: [],
-    });
-    const layer =
-      rootDriver === 'btrfs' ? '/docker_rwlayer' : 'deployments/docker%3A%2F%2Fone%3Alatest/ephemeral';
-    expect(first.report.writable!.layer).toBe(layer);
-    // What was written is kept aside, and what boots is fresh.
-    expect((await boot(context, original)).facts[0]).toBe('FACT mark none');
-    expect(
-      await onDisk(
-        'cat imgboot/deployments/*/ephemeral.1/mark imgboot/deployments/*/ephemeral.1/upper/mark || :',
-      ),
-    ).toBe('marked');
-  });
+  it.for(engine === 'docker' ? ['docker_rwlayer'] : [])(
+    'boots by the command line of mkinitcpio-docker-hooks, into %s',
+    async (name, context) => {
+      await onDisk('mkdir -p boot_docker/etc; echo mine > boot_docker/etc/top');
+      const original = `rootflags=subvol=${name} rw docker_path=docker toplayer=LABEL=engine toplayer_path=boot_docker`;
+      const first = await boot(context, original);
+      expect(first.facts).toContain('FACT top mine');
+      expect(first.report).toMatchObject({
+        reference: 'docker://one:latest',
+        driver: rootDriver,
+        fallbacks: [],
+      });
+      const layer = rootDriver === 'btrfs' ? `/${name}` : 'deployments/docker%3A%2F%2Fone%3Alatest/ephemeral';
+      expect(first.report.writable!.layer).toBe(layer);
+      // What was written is kept aside, and what boots is fresh.
+      expect((await boot(context, original)).facts[0]).toBe('FACT mark none');
+      expect(
+        await onDisk(
+          'cat imgboot/deployments/*/ephemeral.1/mark imgboot/deployments/*/ephemeral.1/upper/mark || :',
+        ),
+      ).toBe('marked');
+    },
+  );
 
-  it.runIf(driver === 'btrfs' && engine === 'docker')(
-    "takes over its layer, and nobody's root",
-    async (context) => {
+  it.for(driver === 'btrfs' && engine === 'docker' ? ['old_rwlayer'] : [])(
+    "takes over %s, as that left it, and nobody's root",
+    async (old, context) => {
       const words = (name: string): string =>
         `rootflags=subvol=${name} docker_path=docker imgboot.image=docker://one`;
       // As mkinitcpio-docker-hooks left it.
       await onDisk(
-        'set -- docker/btrfs/subvolumes/*; btrfs subvolume snapshot "$1" old_rwlayer; echo precious > old_rwlayer/file',
+        `set -- docker/btrfs/subvolumes/*; btrfs subvolume snapshot "$1" ${old}; echo precious > ${old}/file`,
       );
-      expect((await boot(context, words('old_rwlayer'))).report.writable!.layer).toBe('/old_rwlayer');
+      expect((await boot(context, words(old))).report.writable!.layer).toBe(`/${old}`);
       expect(await onDisk('cat imgboot/deployments/*/ephemeral.*/file')).toBe('precious');
       await onDisk('btrfs subvolume create @; echo precious > @/file');
       await expect(boot(context, words('@'))).rejects.toThrow(

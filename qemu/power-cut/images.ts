@@ -3,7 +3,7 @@ import path from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { execa } from 'execa';
 import { packLayer } from '../../test/support/boot-fixtures.ts';
-import { bookwormTar } from '../../test/support/fixtures.ts';
+import { subvolumesTar } from '../../test/support/fixtures.ts';
 import { writeLayout, type LayerSpec } from '../../test/support/handmade-image.ts';
 import { packageLayer } from '../../test/support/package-layer.ts';
 
@@ -45,7 +45,7 @@ export async function writeImages(directory: string): Promise<{ one: string; two
   const tree = path.join(directory, 'tree');
   await mkdir(tree);
   const excluded = left.map((pattern) => `--exclude=${pattern}`);
-  await execa('tar', ['-xf', await bookwormTar(), '-C', tree, '--wildcards', '--anchored', ...excluded]);
+  await execa('tar', ['-xf', await subvolumesTar(), '-C', tree, '--wildcards', '--anchored', ...excluded]);
   await writeFile(path.join(tree, 'usr/sbin/init'), init, { mode: 0o755 });
   await mkdir(path.join(tree, 'home'), { recursive: true });
   await writeFile(path.join(tree, 'home/seeded'), 'seeded\n');

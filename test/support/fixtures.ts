@@ -38,6 +38,11 @@ export async function genericTar(): Promise<string> {
   return debianTar('bookworm', ['linux-image-amd64', ...bootablePackages.slice(1)]);
 }
 
+/** The same with what imgboot makes subvolumes with. */
+export async function subvolumesTar(): Promise<string> {
+  return debianTar('bookworm', [...bootablePackages, 'libbtrfsutil1']);
+}
+
 /** The same with what fetches an image from a registry and makes snapshots. */
 export async function upgradingTar(): Promise<string> {
   return debianTar('bookworm', [...bootablePackages, 'skopeo', 'libbtrfsutil1']);

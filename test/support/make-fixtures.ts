@@ -1,4 +1,4 @@
-import { bookwormTar, genericTar, kernelOf, minimalTar, trixieTar } from './fixtures.ts';
+import { bookwormTar, genericTar, kernelOf, minimalTar, subvolumesTar, trixieTar } from './fixtures.ts';
 import { generatorsTar } from './generators.ts';
 import { stackTar } from './stack-disks.ts';
 
@@ -10,3 +10,4 @@ await genericTar();
 await kernelOf(await stackTar());
 await trixieTar();
 await generatorsTar();
+await subvolumesTar();

@@ -194,7 +194,7 @@ imgboot_docker_full_id() {
   imgboot_reply=$found
 }
 
-# What Docker's names are, with commas between.
+# What Docker's names are, with blanks between.
 # $1: Docker's data root
 imgboot_list_docker_images() {
   local list
@@ -309,6 +309,7 @@ imgboot_podman_image() {
   lines=$(imgboot_json "$1" '') || imgboot_broken_data "${1##*/} is no JSON, or cut off"
   case $2 in
     sha256:*) ;;
+    *@*) number=$(imgboot_element_with "$lines" digest "${2#*@}") ;;
     *)
       imgboot_check_reference "$2"
       imgboot_complete_reference "$2"
@@ -329,13 +330,13 @@ imgboot_podman_image() {
     END { print id " " layer }')
 }
 
-# Prints the number of the element of an array with this member, or this in a list that is its member; an ID may be
-# its first 12 digits or more.
-# $1: lines of json.awk  $2: the member's name  $3: the value
+# Prints the number of the element of an array with this ID (12 digits of it, or more), digest, or one of its names.
+# $1: lines of json.awk  $2: id, digest or names  $3: the value
 imgboot_element_with() {
   # shellcheck disable=SC2016
   printf '%s\n' "$1" | "$imgboot_bin/busybox" awk -F '\t' -v member="$2" -v value="$3" '
-    $2 == member && (member == "id" ? length(value) >= 12 && index($3, value) == 1 : $4 == value) { print $1; exit }'
+    $2 != member { next }
+    member == "id" ? length(value) >= 12 && index($3, value) == 1 : $NF == value { print $1; exit }'
 }
 
 # Chooses where the writable layers are: an imgboot store, or, where there is none, a directory beside the foreign one.
@@ -373,6 +374,13 @@ imgboot_choose_own_store() {
       'is no name for a writable layer' 'name a subvolume that is not there yet, such as rootflags=subvol=docker_rwlayer'
   fi
   imgboot_docker_layer=$imgboot_reply
+  # A layer in there is a snapshot of another, too, but Docker's own.
+  case $1$imgboot_docker_layer in
+    "$imgboot_layers_dir"/*)
+      imgboot_fail "rootflags=subvol=${imgboot_docker_layer#/} on the kernel command line" \
+        "is a layer of Docker's own" 'name a subvolume beside it, such as rootflags=subvol=docker_rwlayer'
+      ;;
+  esac
   imgboot_ephemeral=$1$imgboot_docker_layer
 }
 

@@ -81,14 +81,16 @@ imgboot_boot_image() {
   imgboot_mount_disk
   case $imgboot_image in
     docker://* | containers-storage:*) imgboot_find_foreign_image "$imgboot_work/disk" ;;
-    *) imgboot_find_store "$imgboot_work/disk" ;;
+    *)
+      imgboot_find_store "$imgboot_work/disk"
+      if [ -n "$imgboot_deployment" ]; then
+        imgboot_step deployment
+        imgboot_open_deployment
+      else
+        imgboot_find_image "$imgboot_image"
+      fi
+      ;;
   esac
-  if [ -n "$imgboot_deployment" ]; then
-    imgboot_step deployment
-    imgboot_open_deployment
-  elif [ -z "$imgboot_data_path" ]; then
-    imgboot_find_image "$imgboot_image"
-  fi
   imgboot_tell_journal
   # The last layer once more has the top layer that it was given.
   [ "$imgboot_writable" != previous ] || imgboot_top=

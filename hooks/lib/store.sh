@@ -240,18 +240,18 @@ imgboot_broken_store() {
 # disk, at that path, too: read-only, and nobody's but root's.
 # $1: the new root
 imgboot_show_store() {
-  local path
+  local root="$1" path
   # A boot in RAM from another engine's store may have none.
   [ -d "$imgboot_store_dir" ] || return 0
-  for path in /var/lib/imgboot "$imgboot_store_path"; do
-    # The place of writable layers beside another engine's store has nothing to be found at its own path.
-    [ -z "$imgboot_data_path" ] || path=/var/lib/imgboot
-    [ "$path" != "$imgboot_store_shown" ] || return 0
-    if ! imgboot_bind_store "$1$path" "$1" "$path"; then
+  set -- /var/lib/imgboot
+  # The place of writable layers beside another engine's store has nothing to be found at its own path.
+  [ -n "$imgboot_data_path" ] || [ "$imgboot_store_path" = "$1" ] || set -- "$1" "$imgboot_store_path"
+  for path; do
+    if imgboot_bind_store "$root$path" "$root" "$path"; then
+      imgboot_store_shown=$path
+    else
       imgboot_fallback "the store is not shown at $path: there is no such directory, and none can be made"
-      continue
     fi
-    imgboot_store_shown=$path
   done
 }
 

@@ -34,9 +34,7 @@ const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
 export function publish(root: string, plan: LoaderPlan): void {
   const configuration = join(root, plan.machine.directory);
   for (const directory of [configuration, join(configuration, 'entries')]) removeHalfWritten(directory);
-  if (plan.files.length > 0)
-    for (const directory of changingDirectories(plan.machine)) makeRoomyDirectory(join(root, directory));
-  copyKernels(root, plan.files);
+  copyKernels(root, plan);
   publishers[plan.machine.loader](root, plan);
   syncTree(root);
   // On the store's own file system /imgboot may be the store.
@@ -56,14 +54,14 @@ function removeHalfWritten(directory: string): void {
   }
 }
 
-function copyKernels(root: string, files: readonly BootFiles[]): void {
+function copyKernels(root: string, { files, machine }: LoaderPlan): void {
   const missing = files.filter((one) => !isThere(root, one));
   if (missing.length === 0) return;
   const needed = missing.reduce((sum, one) => sum + sizeOf(one.kernel) + sizeOf(one.initrd), SPARE_BYTES);
   const free = freeBytes(root);
   if (needed > free) throw noSpace({ needed, free });
+  for (const directory of changingDirectories(machine)) makeRoomyDirectory(join(root, directory));
   const top = join(root, BOOT_DIRECTORY);
-  mkdirSync(top, { recursive: true });
   for (const { directory, kernel, initrd } of missing) {
     const aside = join(top, `${NEW_PREFIX}${directory}`);
     for (const old of [aside, join(top, directory)]) if (existsSync(old)) removeOnFat(old);

@@ -178,7 +178,8 @@ describe.each(Object.entries(shells))("Docker's and Podman's stores under %s", (
 
   it("Podman's image is found by its short name and its ID", async () => {
     const id = await writePodman('/var/lib/containers/storage');
-    for (const name of ['demo:1', 'localhost/demo:1', 'quay.io/x/demo:2', id.slice(0, 12)]) {
+    const digest = `localhost/demo@sha256:${'d'.repeat(64)}`;
+    for (const name of ['demo:1', 'localhost/demo:1', 'quay.io/x/demo:2', digest, id.slice(0, 12)]) {
       const { lines } = await run(`imgboot.image=containers-storage:${name}`);
       expect(lines).toEqual([
         `image sha256:${id}`,
@@ -211,6 +212,11 @@ describe.each(Object.entries(shells))("Docker's and Podman's stores under %s", (
     expect(await failure('rootflags=subvol=/ docker_path=docker imgboot.image=docker://demo')).toContain(
       'is no name for a writable layer',
     );
+    expect(
+      await failure(
+        'rootflags=subvol=docker/btrfs/subvolumes/cache2 docker_path=docker imgboot.image=docker://demo',
+      ),
+    ).toContain("is a layer of Docker's own");
     expect(await failure('docker_path=docker')).toContain(
       'there is no /etc/docker-btrfs.json in the initramfs',
     );

@@ -126,6 +126,7 @@ describe.each([
         'FACT mark none',
         'FACT top none',
         expect.stringMatching(new RegExp(`^FACT data ${engines[engine].shown}`)),
+        'FACT shown rw',
       ]);
       expect(report).toMatchObject({
         reference: `${scheme}${name}`,
@@ -135,6 +136,16 @@ describe.each([
       });
     },
   );
+
+  it("has an image whose boot in RAM leaves the disk's bytes as they were", async (context) => {
+    const digest = async (): Promise<string> => (await execa('sha256sum', [disk.diskPath])).stdout;
+    const before = await digest();
+    const { paths, facts, report } = await boot(context, `imgboot.image=${scheme}three imgboot.writable=ram`);
+    expect(paths).toEqual(expected.get('three'));
+    expect(facts).toContain('FACT shown ro');
+    expect(report).toMatchObject({ writable: { got: 'ram', layer: null }, fallbacks: [] });
+    expect(await digest()).toBe(before);
+  });
 
   it('has a new version of an image, which is what boots next', { timeout: 300_000 }, async (context) => {
     await withEngine(async (run) => {

@@ -39,6 +39,7 @@ mount -t proc proc /proc
 echo "FACT mark $(cat /mark 2> /dev/null || echo none)"
 echo "FACT top $(cat /etc/top 2> /dev/null || echo none)"
 echo "FACT data $(ls -d /var/lib/docker/image /var/lib/containers/storage/*-images 2> /dev/null | tr '\\n' ' ')"
+echo "FACT shown $(awk '$2 ~ "^/var/lib/(docker|containers/storage)$" { print substr($4, 1, 2) }' /proc/mounts)"
 cd / && ${listScript}
 echo marked > /mark
 echo REPORT; cat /run/imgboot/boot.json; echo END
@@ -71,6 +72,7 @@ export async function writeEngineContexts(directory: string): Promise<void> {
     'tr',
     'mkdir',
     'rm',
+    'awk',
   ])
     await execa('ln', ['-sf', 'busybox', path.join(root, 'bin', name)]);
   for (const name of ['pivot_root', 'chmod', 'chown', 'ln', 'printf'])

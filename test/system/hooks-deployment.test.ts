@@ -3,28 +3,10 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loopFilesystem } from '../support/loop-filesystem.ts';
-import { repository } from '../support/paths.ts';
+import { hookLibrary, hookPort, hookShells } from '../support/hook-shells.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
-const library = path.join(repository, 'hooks/lib');
 const LAYER = '1'.repeat(16);
-
-/** The shells that the hooks must run under. */
-const shells: Record<string, string[]> = {
-  dash: ['dash'],
-  'busybox ash': ['busybox', 'ash'],
-  'bash --posix': ['bash', '--posix'],
-};
-
-/** What a generator provides, for a boot that is not one. */
-const port = `
-host_info() { :; }
-host_warn() { :; }
-host_die() { printf '%s\\n' "$1" >&2; exit 3; }
-host_load_hardware() { :; }
-host_load_module() { :; }
-host_break() { :; }
-`;
 
 /** What is decided of a deployment, in the order of {@link Decision}'s members. */
 const decide = `
@@ -46,7 +28,7 @@ interface Version {
   boot?: string;
 }
 
-describe.each(Object.entries(shells))('deployments under %s', (_, shell) => {
+describe.each(Object.entries(hookShells))('deployments under %s', (_, shell) => {
   let work: TemporaryDirectory;
   beforeEach(async () => {
     work = await TemporaryDirectory.create();
@@ -80,10 +62,10 @@ describe.each(Object.entries(shells))('deployments under %s', (_, shell) => {
     script: string,
     ...args: string[]
   ): Promise<{ stdout: string; stderr: string; exitCode: number }> {
-    const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${script}`;
+    const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${hookPort} . "$imgboot_lib/imgboot.sh"\n${script}`;
     const { stdout, stderr, exitCode } = await execa(
       'unshare',
-      ['--mount', '--propagation', 'private', ...shell, '-c', text, 'sh', library, ...args],
+      ['--mount', '--propagation', 'private', ...shell, '-c', text, 'sh', hookLibrary, ...args],
       { cwd: work.path, env: { LC_ALL: 'C' }, reject: false },
     );
     return { stdout, stderr, exitCode: exitCode! };
@@ -295,7 +277,7 @@ describe('/run/initramfs/bless', () => {
     const words = ['--mount', '--propagation', 'private', 'sh', '-uc', script, 'sh'];
     const { exitCode, all } = await execa(
       'unshare',
-      [...words, path.join(library, 'bless'), mountPoint, version, ...order],
+      [...words, path.join(hookLibrary, 'bless'), mountPoint, version, ...order],
       { reject: false, all: true },
     );
     return { exitCode: exitCode!, output: all };

@@ -3,27 +3,8 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { repository } from '../support/paths.ts';
+import { hookLibrary, hookPort, hookShells } from '../support/hook-shells.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-
-const library = path.join(repository, 'hooks/lib');
-
-/** The shells that the hooks must run under. */
-const shells: Record<string, string[]> = {
-  dash: ['dash'],
-  'busybox ash': ['busybox', 'ash'],
-  'bash --posix': ['bash', '--posix'],
-};
-
-/** What a generator provides, for a boot that is not one. */
-const port = `
-host_info() { :; }
-host_warn() { :; }
-host_die() { printf '%s\\n' "$1" >&2; exit 3; }
-host_load_hardware() { :; }
-host_load_module() { :; }
-host_break() { :; }
-`;
 
 /** What is found out about the image, a line each. */
 const find = `
@@ -45,7 +26,7 @@ const chains = diffs.reduce<string[]>(
 );
 const link = (number: number): string => `l/ABCDEFGHIJKLMNOPQRSTUVWXY${'ZYX'[number]}`;
 
-describe.each(Object.entries(shells))("Docker's and Podman's stores under %s", (_, shell) => {
+describe.each(Object.entries(hookShells))("Docker's and Podman's stores under %s", (_, shell) => {
   let work: TemporaryDirectory;
   beforeEach(async () => {
     work = await TemporaryDirectory.create();
@@ -112,10 +93,10 @@ describe.each(Object.entries(shells))("Docker's and Podman's stores under %s", (
   }
 
   async function run(words: string): Promise<{ lines: string[]; stderr: string; exitCode: number }> {
-    const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${find}`;
+    const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${hookPort} . "$imgboot_lib/imgboot.sh"\n${find}`;
     const { stdout, stderr, exitCode } = await execa(
       shell[0]!,
-      [...shell.slice(1), '-c', text, 'sh', library, words],
+      [...shell.slice(1), '-c', text, 'sh', hookLibrary, words],
       {
         cwd: work.path,
         env: { LC_ALL: 'C' },
@@ -279,7 +260,7 @@ describe('json.awk', () => {
   const json = async (text: string, under = ''): Promise<{ lines: string[]; exitCode: number }> => {
     const { stdout, exitCode } = await execa(
       'busybox',
-      ['awk', '-v', `under=${under}`, '-f', `${library}/json.awk`],
+      ['awk', '-v', `under=${under}`, '-f', `${hookLibrary}/json.awk`],
       {
         input: text,
         reject: false,

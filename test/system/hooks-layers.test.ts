@@ -2,10 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { repository } from '../support/paths.ts';
+import { hookLibrary } from '../support/hook-shells.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
-const library = path.join(repository, 'hooks/lib');
 const uuid = '11111111-1111-4111-8111-111111111111';
 
 /** What a generator provides, for a boot that is not one. */
@@ -38,7 +37,7 @@ describe.each([
     const [program, ...flags] = shell;
     const { stdout, stderr, exitCode } = await execa(
       program,
-      [...flags, '-c', text, 'sh', library, ...args],
+      [...flags, '-c', text, 'sh', hookLibrary, ...args],
       {
         cwd: work.path,
         env: { LC_ALL: 'C' },

@@ -3,17 +3,9 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeReference } from '../../src/image/reference.ts';
+import { hookLibrary, hookShells } from '../support/hook-shells.ts';
 import { repository } from '../support/paths.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-
-const library = path.join(repository, 'hooks/lib');
-
-/** The shells that the hooks must run under. */
-const shells: Record<string, string[]> = {
-  dash: ['dash'],
-  'busybox ash': ['busybox', 'ash'],
-  'bash --posix': ['bash', '--posix'],
-};
 
 /** What a generator provides, for a boot that is not one. */
 const port = `
@@ -25,14 +17,14 @@ host_load_module() { :; }
 host_break() { :; }
 `;
 
-describe.each(Object.entries(shells))('the hooks library under %s', (_, shell) => {
+describe.each(Object.entries(hookShells))('the hooks hookLibrary under %s', (_, shell) => {
   let work: TemporaryDirectory;
   beforeAll(async () => {
     work = await TemporaryDirectory.create();
   });
   afterAll(async () => work[Symbol.asyncDispose]());
 
-  /** Runs a script with the library loaded; `$1`.. are the arguments, byte for byte. */
+  /** Runs a script with the hookLibrary loaded; `$1`.. are the arguments, byte for byte. */
   async function run(
     script: string,
     ...args: string[]
@@ -40,7 +32,7 @@ describe.each(Object.entries(shells))('the hooks library under %s', (_, shell) =
     const text = `set -u; imgboot_run=.; imgboot_work=work; imgboot_lib=$1; shift; ${port} . "$imgboot_lib/imgboot.sh"\n${script}`;
     const { stdout, stderr, exitCode } = await execa(
       shell[0]!,
-      [...shell.slice(1), '-c', text, 'sh', library, ...args],
+      [...shell.slice(1), '-c', text, 'sh', hookLibrary, ...args],
       {
         cwd: work.path,
         env: { LC_ALL: 'C' },
@@ -387,7 +379,7 @@ describe('the scripts of the hooks', () => {
       'shutdown',
     ];
     const { exitCode, stdout } = await execa('shellcheck', [
-      ...files.map((name) => path.join(library, `${name}.sh`)),
+      ...files.map((name) => path.join(hookLibrary, `${name}.sh`)),
       ...['lib/bless', 'lib/clean', 'lib/shutdown', 'own/init'].map((name) =>
         path.join(repository, 'hooks', name),
       ),

@@ -118,8 +118,8 @@ imgboot_take_parameter() {
     modprobe.blacklist=* | rd.driver.blacklist=*) imgboot_take_blacklist "$value" ;;
     imgboot.image=docker://* | imgboot.image=containers-storage:* | docker_path=*)
       # Other boots do not spend the time.
-      # shellcheck source=hooks/lib/docker.sh
-      . "$imgboot_lib/docker.sh"
+      # shellcheck source=hooks/lib/engine.sh
+      . "$imgboot_lib/engine.sh"
       case $1 in
         docker_path=*) imgboot_docker_path=${value:-/} ;;
         *) imgboot_image=$value ;;

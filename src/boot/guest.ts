@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ImgbootError } from '../errors.ts';
+import { withoutEngine } from '../image/engine-name.ts';
 import { parseCompression } from '../initramfs/compression.ts';
 import { Contents } from '../initramfs/contents.ts';
 import { parseModuleSelection } from '../initramfs/module-request.ts';
@@ -105,7 +106,7 @@ export class Guest implements AsyncDisposable {
     });
     writeFileSync(
       this.#commandLineFile,
-      `${diskCommandLine(disk, { reference: image.reference ?? image.id, writable: request.writable })}\n`,
+      `${diskCommandLine(disk, { reference: withoutEngine(image.reference ?? image.id), writable: request.writable })}\n`,
     );
   }
 

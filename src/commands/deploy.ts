@@ -1,8 +1,8 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { bootFlags, findFlags, moduleFlags, readBootFlags } from '../cli/deploy-flags.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { deployImage, type Deployed } from '../deploy/deploy.ts';
-import { Store } from '../store/store.ts';
 
 export default class Deploy extends ImgbootCommand {
   static override summary = 'Make this machine boot an image';
@@ -27,9 +27,10 @@ export default class Deploy extends ImgbootCommand {
   async run(): Promise<Deployed> {
     const { args, flags } = await this.parse(Deploy);
     requireRoot('deploy');
-    const store = Store.open(flags.store);
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, args.image, taking);
     const deployed = await deployImage(store, {
-      reference: args.image,
+      reference,
       name: flags.name,
       keep: flags.keep,
       ...(await readBootFlags(store, flags)),

@@ -1,9 +1,9 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { diskFlags, readDiskFlags } from '../cli/disk-flags.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { humanSize } from '../cli/table.ts';
 import { diskFormats, formatOfName, makeDiskFile, type DiskFile } from '../disk/disk-file.ts';
-import { Store } from '../store/store.ts';
 import { parseSize } from '../system/size.ts';
 
 export default class Disk extends ImgbootCommand {
@@ -32,10 +32,17 @@ export default class Disk extends ImgbootCommand {
     const content = await readDiskFlags(args.image, flags);
     const sizeBytes = flags.size === undefined ? undefined : parseSize(flags.size);
     requireRoot('disk');
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, args.image, taking);
     const disk = await makeDiskFile(
-      Store.open(flags.store),
+      store,
       { path: flags.output, format: flags.format ?? formatOfName(flags.output), sizeBytes },
-      { ...content, progress: this.progress, signal: this.signal },
+      {
+        ...content,
+        deployment: { ...content.deployment, reference },
+        progress: this.progress,
+        signal: this.signal,
+      },
     );
     const firmware = [...content.loader.firmware].map((name) => name.toUpperCase()).join(' and ');
     this.log(

@@ -1,6 +1,7 @@
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import { diskFlags, readDiskFlags } from '../cli/disk-flags.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { Args, Flags } from '../cli/oclif.ts';
 import { humanSize, table } from '../cli/table.ts';
 import type { Deployed } from '../deploy/deploy.ts';
@@ -8,7 +9,6 @@ import { inspectDevice, type Device } from '../disk/device.ts';
 import { installOnDevice, planInstallation } from '../disk/install.ts';
 import type { Partition } from '../disk/layout.ts';
 import { ImgbootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
 
 interface Installation {
   device: Device;
@@ -42,11 +42,12 @@ export default class Install extends ImgbootCommand {
   async run(): Promise<Installation> {
     const { args, flags } = await this.parse(Install);
     requireRoot('install');
-    const store = Store.open(flags.store);
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, args.image, taking);
     const device = await inspectDevice(args.device);
     this.tell(this.#describe(device));
     // The passphrase is asked for when it is agreed what becomes of the device.
-    const plain = await readDiskFlags(args.image, { ...flags, luks: false });
+    const plain = await readDiskFlags(reference, { ...flags, luks: false });
     const partitions = planInstallation(store, device, plain);
     if (flags['dry-run']) {
       const rows = partitions.map(({ name, sizeBytes }) => [name, humanSize(sizeBytes)]);
@@ -54,7 +55,7 @@ export default class Install extends ImgbootCommand {
       return { device, partitions, deployed: null };
     }
     await this.#agree(device, flags);
-    const content = flags.luks ? await readDiskFlags(args.image, flags) : plain;
+    const content = flags.luks ? await readDiskFlags(reference, flags) : plain;
     const deployed = await installOnDevice(store, device, {
       ...content,
       progress: this.progress,

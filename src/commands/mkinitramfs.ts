@@ -122,16 +122,17 @@ export default class Mkinitramfs extends ImgbootCommand {
   }
 
   async #ofImage(
-    reference: string,
-    { store, ...request }: Omit<ImageInitramfsRequest, 'reference'> & { store: string },
+    image: string,
+    { store: path, ...request }: Omit<ImageInitramfsRequest, 'reference'> & { store: string },
   ): Promise<InitramfsReport> {
     requireRoot('mkinitramfs of an image');
     // Not for a directory: loading the store's code takes a part of the time that one is to be made in.
-    const [{ makeImageInitramfs }, { Store }] = await Promise.all([
+    const [{ makeImageInitramfs }, { storeWithImage }] = await Promise.all([
       import('../boot/image-initramfs.ts'),
-      import('../store/store.ts'),
+      import('../cli/store-with-image.ts'),
     ]);
-    return makeImageInitramfs(Store.open(store), { reference, ...request });
+    const { store, reference } = await storeWithImage(path, image, request);
+    return makeImageInitramfs(store, { reference, ...request });
   }
 }
 

@@ -5,10 +5,10 @@ import { Guest } from '../boot/guest.ts';
 import { runDisk } from '../boot/run-disk.ts';
 import { runGuest } from '../boot/run-guest.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { parseSize } from '../cli/size.ts';
 import { formatOfName } from '../disk/disk-file.ts';
 import { ImgbootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
 import { firmwareNames } from '../vm/firmware.ts';
 
@@ -113,8 +113,10 @@ export default class Qemu extends ImgbootCommand {
       });
     }
     requireRoot('making a disk');
-    return Guest.make(Store.open(flags.store), {
-      reference: image,
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, image, taking);
+    return Guest.make(store, {
+      reference,
       kver: flags.kver,
       filesystem: flags.fs,
       diskBytes: flags.size === undefined ? undefined : parseSize(flags.size),

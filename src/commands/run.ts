@@ -4,13 +4,13 @@ import { containerFlags } from '../cli/container-flags.ts';
 import { readContainerFlags } from '../cli/read-container-flags.ts';
 import { guestExitStatus } from '../cli/exit-status.ts';
 import { splitGuestArguments } from '../cli/guest-arguments.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { ownStreams, terminalSize } from '../cli/own-streams.ts';
 import { createContainer } from '../container/create.ts';
 import { finish, runInForeground } from '../container/foreground.ts';
 import { startContainer } from '../container/start.ts';
 import { sweepContainers } from '../container/cleanup.ts';
 import { ImgbootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
 
 export default class Run extends ImgbootCommand {
   static override summary = 'Run an image as a container';
@@ -38,12 +38,13 @@ export default class Run extends ImgbootCommand {
         hint: 'imgboot images lists those there are',
       });
     requireRoot('run');
-    const store = Store.open(flags.store);
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, image, taking);
     await sweepContainers(store);
     // The console of a machine is where its user sits.
     const interactive = flags.interactive || (flags.boot && !flags.detach && process.stdin.isTTY);
     const request = readContainerFlags({ ...flags, interactive }, command);
-    const container = await createContainer(store, image, {
+    const container = await createContainer(store, reference, {
       request,
       progress: this.progress,
       signal: this.signal,

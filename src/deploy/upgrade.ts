@@ -1,6 +1,8 @@
 import { ImgbootError } from '../errors.ts';
+import { engineChain, takeImage } from '../engine/take-image.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { ChainId } from '../image/digest.ts';
+import { isEngineName, parseEngineName } from '../image/engine-name.ts';
 import { inspectRemote } from '../image/inspect-remote.ts';
 import { parseReference, storedName } from '../image/reference.ts';
 import { imageName, type RegistryOptions } from '../image/transport.ts';
@@ -52,7 +54,8 @@ export async function upgrade(store: Store, request: UpgradeRequest): Promise<Up
   const checked = await checkUpgrade(store, request);
   if (!checked.newer) return checked;
   const { name, reference } = checked;
-  if (isRemote(reference)) await pullImage(store, { ...request, from: imageName(reference), reference });
+  if (isEngineName(reference)) await takeImage(store, reference, request);
+  else if (isRemote(reference)) await pullImage(store, { ...request, from: imageName(reference), reference });
   const deployed = await renew(store, { ...request, name, reference });
   return { name, reference, id: deployed.id, newer: true, deployed };
 }
@@ -63,12 +66,14 @@ export async function switchImage(
   request: UpgradeRequest & { reference: string },
 ): Promise<Deployed> {
   const { name } = findDeployment(requireDeployments(store.paths), request.name);
-  const isThere = store.images().some(({ reference }) => reference === storedName(request.reference));
-  if (!isThere && isRemote(request.reference)) {
-    const { reference } = request;
+  const reference = await takeImage(store, request.reference, request);
+  if (!isEngineName(reference) && !hasImage(store, reference) && isRemote(reference))
     await pullImage(store, { ...request, from: imageName(reference), reference });
-  }
-  return await renew(store, { ...request, name });
+  return await renew(store, { ...request, name, reference });
+}
+
+function hasImage(store: Store, text: string): boolean {
+  return store.images().some(({ reference }) => reference === storedName(text));
 }
 
 /** A version of another image, otherwise as the deployment is booted now. */
@@ -108,6 +113,8 @@ async function currentChain(
   store: Store,
   { reference, ...options }: UpgradeRequest & { reference: string },
 ): Promise<ChainId> {
+  const engine = parseEngineName(reference);
+  if (engine !== undefined) return await engineChain(engine, options);
   if (!isRemote(reference)) return localChain(store, reference);
   options.progress?.({ step: `looking for a newer ${reference}` });
   const config = await inspectRemote(imageName(reference), options);

@@ -1,4 +1,5 @@
 import { ImgbootError } from '../errors.ts';
+import { withoutEngine } from '../image/engine-name.ts';
 import { parseReference } from '../image/reference.ts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
@@ -15,7 +16,9 @@ export function checkDeploymentName(name: string): string {
 /** The name that a deployment of an image has by default: the last part of the image's. @throws IMGBOOT_USAGE */
 export function nameOfImage({ reference, id }: { reference: string | undefined; id: string }): string {
   if (reference !== undefined)
-    return checkDeploymentName(parseReference(reference).name.split('/').at(-1)!.slice(0, MAX_NAME_LENGTH));
+    return checkDeploymentName(
+      parseReference(withoutEngine(reference)).name.split('/').at(-1)!.slice(0, MAX_NAME_LENGTH),
+    );
   throw new ImgbootError('IMGBOOT_USAGE', `the image ${id} has no name that its deployment could have`, {
     hint: 'give one with --name',
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DISK_LABEL, DISK_STORE, DISK_TOP_LAYER, type DiskFilesystem } from '../boot/disk.ts';
 import { deployImage, type Deployed, type DeployRequest } from '../deploy/deploy.ts';
 import type { Machine } from '../loader/machine.ts';
+import { withoutEngine } from '../image/engine-name.ts';
 import { copyToStore } from '../store/copy.ts';
 import { Store } from '../store/store.ts';
 import { syncTree } from '../system/durable.ts';
@@ -68,7 +69,7 @@ async function fillRoot(request: RootRequest): Promise<Deployed> {
   return await deployImage(target, {
     ...deployment,
     // In the new store, it may have got one where it had none.
-    reference: image.reference ?? image.id,
+    reference: withoutEngine(image.reference ?? image.id),
     topLayer:
       request.topLayer === undefined ? [] : [`toplayer=UUID=${uuid}`, `toplayer_path=${DISK_TOP_LAYER}`],
     machine: {

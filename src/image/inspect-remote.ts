@@ -1,6 +1,12 @@
 import { runCommand } from '../system/exec.ts';
 import { parseConfig, type Config } from './manifest.ts';
-import { copyFailure, platformArguments, type ImageName, type RegistryOptions } from './transport.ts';
+import {
+  copyFailure,
+  daemonHost,
+  platformArguments,
+  type ImageName,
+  type RegistryOptions,
+} from './transport.ts';
 
 /** The config of an image elsewhere, for this machine's platform; none of its layers is fetched. @throws IMGBOOT_COPY_FAILED */
 export async function inspectRemote(
@@ -15,6 +21,7 @@ export async function inspectRemote(
     ...(options.creds === undefined ? [] : ['--creds', options.creds]),
     ...(options.authfile === undefined ? [] : ['--authfile', options.authfile]),
     ...(options.tlsVerify === undefined ? [] : [`--tls-verify=${options.tlsVerify}`]),
+    ...(daemonHost(name) === undefined ? [] : ['--daemon-host', daemonHost(name)!]),
     name,
   ];
   try {

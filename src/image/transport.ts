@@ -88,6 +88,8 @@ export async function copyImage(request: CopyRequest): Promise<void> {
     ...(request.creds === undefined ? [] : [`--${side}-creds`, request.creds]),
     ...(request.authfile === undefined ? [] : [`--${side}-authfile`, request.authfile]),
     ...(request.tlsVerify === undefined ? [] : [`--${side}-tls-verify=${request.tlsVerify}`]),
+    ...daemonArguments('src', request.from),
+    ...daemonArguments('dest', request.to),
     request.from,
     request.to,
   ];
@@ -96,6 +98,16 @@ export async function copyImage(request: CopyRequest): Promise<void> {
   } catch (cause) {
     throw copyFailure(`cannot copy ${request.from} to ${request.to}`, cause);
   }
+}
+
+function daemonArguments(side: 'src' | 'dest', name: ImageName): string[] {
+  const host = daemonHost(name);
+  return host === undefined ? [] : [`--${side}-daemon-host`, host];
+}
+
+/** Where docker's own client finds the daemon, and skopeo does not; undefined for the usual place. */
+export function daemonHost(name: ImageName): string | undefined {
+  return name.startsWith('docker-daemon:') ? process.env['DOCKER_HOST'] : undefined;
 }
 
 /** skopeo's words for `os/arch[/variant]`. */

@@ -23,6 +23,12 @@ const publishers: Record<LoaderName, (root: string, plan: LoaderPlan) => void> =
 const SPARE_BYTES = 1 << 20;
 const NEW_PREFIX = '.new-';
 const HALF_WRITTEN = /^\.new-(?:imgboot.*|loader\.conf|custom\.cfg|refind\.conf|extlinux\.conf)$/;
+/**
+ * What is left of our names on a FAT without power: a long name may go before the short one that stands for it, which
+ * nobody sees otherwise.
+ */
+const SHORT_ENTRY = /^(?:imgboo|new-..)~[0-9]+\.(?:con|cfg)$/i;
+const SHORT_DIRECTORY = /^[^.~]{1,6}~[0-9]+$/;
 const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
 
 /**
@@ -50,7 +56,7 @@ export function changingDirectories({ loader, directory }: Pick<Machine, 'loader
 /** What a write that was stopped has left beside its file. */
 function removeHalfWritten(directory: string): void {
   for (const name of namesIn(directory)) {
-    if (HALF_WRITTEN.test(name)) removeLoaderFile(join(directory, name));
+    if (HALF_WRITTEN.test(name) || SHORT_ENTRY.test(name)) removeLoaderFile(join(directory, name));
   }
 }
 
@@ -85,7 +91,8 @@ function removeKernels(root: string, files: readonly BootFiles[]): void {
   const top = join(root, BOOT_DIRECTORY);
   const wanted = new Set(files.map(({ directory }) => directory));
   for (const name of namesIn(top)) {
-    if (name.startsWith(NEW_PREFIX) || (OURS.test(name) && !wanted.has(name))) removeOnFat(join(top, name));
+    const isLeft = name.startsWith(NEW_PREFIX) || SHORT_DIRECTORY.test(name);
+    if (isLeft || (OURS.test(name) && !wanted.has(name))) removeOnFat(join(top, name));
   }
   if (wanted.size === 0 && existsSync(top) && readdirSync(top).length === 0) rmdirSync(top);
   syncTree(root);

@@ -4,6 +4,7 @@ import { digestOf } from '../image/digest.ts';
 import {
   CONFIG_TYPE,
   MANIFEST_TYPE,
+  parseConfig,
   type Config,
   type Descriptor,
   type Manifest,
@@ -30,36 +31,35 @@ export function adoptBlob(paths: StorePaths, blob: { path: string; digest: Diges
 export function writeManifest(
   paths: StorePaths,
   image: {
-    config: Config;
+    /** Bytes stay as they are, and so does the image ID. */
+    config: Config | Buffer;
     layers: Descriptor[];
     workspace: Pick<Workspace, 'path'>;
     /** Nothing is flushed where config and manifest are there, too. */
     layersAreDurable?: boolean;
   },
 ): Descriptor {
-  const config = writeBlob(paths, {
-    value: image.config,
-    mediaType: CONFIG_TYPE,
-    workspace: image.workspace,
-  });
+  const bytes = Buffer.isBuffer(image.config) ? image.config : Buffer.from(JSON.stringify(image.config));
+  const config = writeBlob(paths, { bytes, mediaType: CONFIG_TYPE, workspace: image.workspace });
+  const { architecture, os } = parseConfig(bytes, `config ${config.digest}`);
   const manifest: Manifest = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: image.layers };
   const manifestBlob = paths.blob(digestOf(JSON.stringify(manifest)));
   const isDurable =
     image.layersAreDurable === true && existsSync(manifestBlob) && existsSync(paths.blob(config.digest));
   const descriptor = writeBlob(paths, {
-    value: manifest,
+    bytes: Buffer.from(JSON.stringify(manifest)),
     mediaType: MANIFEST_TYPE,
     workspace: image.workspace,
   });
   if (!isDurable) syncTree(paths.blobs);
-  return { ...descriptor, platform: { architecture: image.config.architecture, os: image.config.os } };
+  return { ...descriptor, platform: { architecture, os } };
 }
 
 function writeBlob(
   paths: StorePaths,
-  blob: { value: object; mediaType: string; workspace: Pick<Workspace, 'path'> },
+  blob: { bytes: Buffer; mediaType: string; workspace: Pick<Workspace, 'path'> },
 ): Descriptor {
-  const bytes = Buffer.from(JSON.stringify(blob.value));
+  const { bytes } = blob;
   const digest = digestOf(bytes);
   const aside = join(blob.workspace.path, 'blob');
   writeFileSync(aside, bytes, { mode: BLOB_MODE });

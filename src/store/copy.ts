@@ -1,18 +1,25 @@
 import { constants, copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { withoutEngine } from '../image/engine-name.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { StorePaths } from './paths.ts';
+import { completeImage } from './borrowed.ts';
 import { adoptImage } from './pull.ts';
 import type { Store } from './store.ts';
 
-/** Copies an image under its name from one store to another, where it is unpacked. Costs nothing when it is there. */
+/**
+ * Copies an image under its name from one store to another, where it is unpacked. Costs nothing when it is there. One
+ * that was taken from another engine is an image of the other store's own there.
+ */
 export async function copyToStore(
   from: Store,
   to: Store,
   { reference, ...options }: OperationOptions & { reference: string },
 ): Promise<void> {
-  const image = from.image(reference);
-  const name = image.reference ?? `${image.id.slice('sha256:'.length, 'sha256:'.length + 12)}:latest`;
+  const image = await completeImage(from, from.image(reference), options);
+  const name = withoutEngine(
+    image.reference ?? `${image.id.slice('sha256:'.length, 'sha256:'.length + 12)}:latest`,
+  );
   if (
     to
       .images()

@@ -1,6 +1,6 @@
 import { statfsSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../errors.ts';
+import { ImgbootError, errnoOf } from '../errors.ts';
 import {
   createSubvolume,
   deleteSubvolume,
@@ -40,6 +40,18 @@ export class BtrfsDriver implements LayerDriver {
       makePlainRoot(root);
     } else snapshotSubvolume(join(layers, parent), root);
     return { root, seal: () => setSubvolumeReadOnly(root, true) };
+  }
+
+  share(directory: string, path: string): boolean {
+    if (!isSubvolume(directory)) return false;
+    try {
+      snapshotSubvolume(directory, path);
+    } catch (error) {
+      if (error instanceof ImgbootError && errnoOf(error.cause) === 'EXDEV') return false;
+      throw error;
+    }
+    setSubvolumeReadOnly(path, true);
+    return true;
   }
 
   identify(path: string): string {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../errors.ts';
+import { ImgbootError, errnoOf } from '../errors.ts';
+import { RefersElsewhere, linkTree } from '../layer/link-tree.ts';
 import { setXattr, unmount } from '../system/libc.ts';
 import { makePlainRoot } from './plain-root.ts';
 import { removeTree } from '../system/remove-tree.ts';
@@ -57,6 +58,17 @@ export class OverlayDriver implements LayerDriver {
         for (const directory of [work, merged]) removeTree(directory);
       },
     };
+  }
+
+  share(directory: string, path: string): boolean {
+    try {
+      linkTree(Buffer.from(directory), Buffer.from(path));
+      return true;
+    } catch (error) {
+      this.remove(path);
+      if (errnoOf(error) === 'EXDEV' || error instanceof RefersElsewhere) return false;
+      throw error;
+    }
   }
 
   identify(): undefined {

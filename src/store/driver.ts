@@ -25,6 +25,11 @@ export interface LayerDriver {
    * @param scratch an empty directory on the same file system, for mount points
    */
   begin(layers: string, request: { newName: string; parents: readonly string[]; scratch: string }): NewLayer;
+  /**
+   * Makes a layer at `path` of one that another engine keeps, as this driver does: without a copy of its files.
+   * @returns false, and leaves nothing, where it lies on another file system or is of another kind
+   */
+  share(directory: string, path: string): boolean;
   /** What proves later that a directory is the layer we made: a subvolume's UUID, where there is one. */
   identify(path: string): string | undefined;
   /** Deletes a layer or a half-made one; nothing is done when it is missing. */

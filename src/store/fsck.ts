@@ -5,6 +5,7 @@ import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import { sha256OfFile } from '../system/hash-file.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { borrowedFrom } from './borrowed.ts';
 import { bootFiles } from './boot-files.ts';
 import { chainLayers, findGarbage, readRecord, removeGarbage } from './collect.ts';
 import type { CheckJob, CheckResult, Damage } from './check.job.ts';
@@ -85,6 +86,7 @@ class Check {
       this.found({ kind: 'image', subject: name, message: image.error.message, repaired: false });
       return;
     }
+    for (const layer of image.layers) this.#borrowed(layer);
     for (let from = 0; from < image.layers.length;) from = await this.#layers(image.layers, from, name);
     // One layer may have several blobs: compressed in another way, it is another.
     for (const layer of image.layers) {
@@ -113,6 +115,23 @@ class Check {
     for (const subject of [...garbage.blobs, ...garbage.layers]) {
       this.found({ kind: 'garbage', subject, message: 'nothing refers to it', repaired: this.#repair });
     }
+  }
+
+  /** A borrowed layer is not compared with its tar, which may not be here: it has to be there, and the one it was. */
+  #borrowed(layer: ImageLayer): void {
+    const source = borrowedFrom(layer.descriptor);
+    // What has no blob.
+    if (source !== undefined) this.#checkedBlobs.add(layer.descriptor.digest);
+    const { chainId, name } = layer;
+    const record = readRecord(this.#store, name);
+    if ((source === undefined && record?.borrowed !== true) || this.#goodLayers.has(chainId)) return;
+    const path = this.#store.paths.layer(name);
+    const isThere = existsSync(path) && (this.#store.driver.identify(path) ?? null) === record?.uuid;
+    if (isThere) this.#goodLayers.add(chainId);
+    if (isThere || source === undefined || this.#badLayers.has(chainId)) return;
+    this.#badLayers.add(chainId);
+    const message = `it is not as it was made; remove the image, and take it from ${source} again`;
+    this.found({ kind: 'layer', subject: chainId, message, repaired: false });
   }
 
   /** Checks layers from `from` on, in one process. @returns where to go on: past a layer that was repaired, or the end */

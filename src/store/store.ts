@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ImgbootError, errnoOf } from '../errors.ts';
+import { isEngineName, lookupEngineNames, parseEngineName } from '../image/engine-name.ts';
 import { REF_NAME, type Descriptor } from '../image/manifest.ts';
 import { lookupNames, parseReference, storedName } from '../image/reference.ts';
 import { FileLock, type LockMode } from '../system/lock.ts';
@@ -113,7 +114,7 @@ export class Store {
 
   /** Gives a manifest a name; what had the name before stays without one until it is pruned. Atomic. */
   async name(descriptor: Descriptor, reference: string): Promise<void> {
-    const name = storedName(reference);
+    const name = isEngineName(reference) ? reference : storedName(reference);
     await updateIndex(this.#place, (index) => {
       for (const other of index.manifests) {
         if (other.annotations?.[REF_NAME] === name) delete other.annotations[REF_NAME];
@@ -130,6 +131,20 @@ export class Store {
     await updateIndex(this.#place, (index) => {
       if (!index.manifests.some((other) => other.digest === descriptor.digest))
         index.manifests.push(descriptor);
+    });
+  }
+
+  /** Gives all names of a manifest to another of the same image. Atomic. */
+  async replace(old: Pick<Descriptor, 'digest'>, descriptor: Descriptor): Promise<void> {
+    await updateIndex(this.#place, (index) => {
+      index.manifests = index.manifests.map((other) =>
+        other.digest !== old.digest
+          ? other
+          : {
+              ...descriptor,
+              ...(other.annotations === undefined ? {} : { annotations: other.annotations }),
+            },
+      );
     });
   }
 
@@ -175,6 +190,14 @@ export class Store {
         });
       if (matching[0] !== undefined) return { descriptor: matching[0], by: 'id' };
     }
+    const engine = parseEngineName(text);
+    if (engine !== undefined) {
+      for (const name of lookupEngineNames(engine)) {
+        const found = manifests.find((descriptor) => descriptor.annotations?.[REF_NAME] === name);
+        if (found !== undefined) return { descriptor: found, by: 'name' };
+      }
+      throw this.#noSuchImage(text, manifests);
+    }
     const reference = parseReference(text);
     for (const name of lookupNames(reference)) {
       const found = manifests.find((descriptor) =>
@@ -185,8 +208,12 @@ export class Store {
       );
       if (found !== undefined) return { descriptor: found, by: 'name' };
     }
+    throw this.#noSuchImage(text, manifests);
+  }
+
+  #noSuchImage(text: string, manifests: readonly Descriptor[]): ImgbootError {
     const names = manifests.flatMap((descriptor) => descriptor.annotations?.[REF_NAME] ?? []);
-    throw new ImgbootError('IMGBOOT_NO_SUCH_IMAGE', `the store ${this.paths.root} has no image ${text}`, {
+    return new ImgbootError('IMGBOOT_NO_SUCH_IMAGE', `the store ${this.paths.root} has no image ${text}`, {
       hint:
         names.length === 0
           ? 'it has none yet: imgboot bootstrap, import, load or pull brings one'

@@ -1,3 +1,4 @@
+import { storedName } from '../image/reference.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { Store } from './store.ts';
 
@@ -6,7 +7,8 @@ export async function tagImage(
   store: Store,
   request: OperationOptions & { image: string; name: string },
 ): Promise<void> {
+  const name = storedName(request.name);
   await using _workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
-  await store.name(store.image(request.image).descriptor, request.name);
+  await store.name(store.image(request.image).descriptor, name);
 }

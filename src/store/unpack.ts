@@ -20,6 +20,8 @@ export interface LayerRecord {
   parent: ChainId | null;
   /** Of its subvolume, where it is one. */
   uuid: string | null;
+  /** Its files are another engine's own: nobody here has seen its tar make them. */
+  borrowed?: true;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
 import { ImgbootError, type ErrorCode } from '../errors.ts';
 import { loadKoffi } from './koffi.ts';
 
@@ -101,8 +102,9 @@ export function subvolumeUuid(path: string): string {
 function check(status: number, what: string, path: string): void {
   if (status === BTRFS_UTIL_OK) return;
   const code: ErrorCode = 'IMGBOOT_BTRFS';
-  throw new ImgbootError(
-    code,
-    `cannot ${what} ${path}: ${btrfsutil().strerror(status)} (errno ${loadKoffi().errno()})`,
-  );
+  const errno = getSystemErrorName(-loadKoffi().errno());
+  const words = btrfsutil().strerror(status);
+  throw new ImgbootError(code, `cannot ${what} ${path}: ${words} (${errno})`, {
+    cause: Object.assign(new Error(words), { code: errno }),
+  });
 }

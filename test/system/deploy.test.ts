@@ -141,6 +141,18 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
     expect(host.bootedNext()).toBe('desktop/2');
   });
 
+  it("short names that a FAT without power left of ours are deleted, and nobody else's", async () => {
+    await host.deploy('desktop');
+    const entries = path.join(host.boot, 'loader/entries');
+    for (const name of ['IMGBOO~8.CON', 'NEW-IM~1.CON', 'DEBIAN~1.CON'])
+      writeFileSync(path.join(entries, name), '');
+    mkdirSync(path.join(host.boot, 'imgboot/DESKTO~2'));
+    writeFileSync(path.join(host.boot, 'imgboot/DESKTO~2/vmlinuz'), '');
+    await runCliOk(['deployment', 'pin', '--store', host.store.path, 'desktop/1']);
+    expect(host.entries().filter((name) => name.includes('~'))).toEqual(['DEBIAN~1.CON']);
+    expect(readdirSync(path.join(host.boot, 'imgboot'))).toEqual(['desktop-1']);
+  });
+
   it('a boot file system that is full is an error before anything is written', async () => {
     await host.deploy('desktop');
     await host.load('desktop:latest', 2);

@@ -2,6 +2,7 @@ import { closeSync, constants, existsSync, openSync, readFileSync, statSync } fr
 import { basename } from 'node:path';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 import { runCommand } from '../system/exec.ts';
+import { FileLock } from '../system/lock.ts';
 
 /** What lsblk says of a device, and of what is on it. */
 interface BlockDevice {
@@ -70,6 +71,17 @@ export async function inspectDevice(path: string): Promise<Device> {
     parts,
     isEmpty: parts.length === 1 && parts[0]!.content === undefined,
   };
+}
+
+/**
+ * Has the device to itself, as far as others ask: udev keeps off meanwhile, and so does another imgboot.
+ * @see https://systemd.io/BLOCK_DEVICE_LOCKING/
+ * @throws IMGBOOT_DEVICE_IN_USE
+ */
+export function holdDevice({ path }: Pick<Device, 'path'>): Disposable {
+  const lock = FileLock.tryAcquire(path, 'exclusive');
+  if (lock !== undefined) return lock;
+  throw inUse(path, 'another program has locked it', 'lslocks tells which; try again when it has ended');
 }
 
 function flatten(device: BlockDevice): BlockDevice[] {

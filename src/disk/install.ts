@@ -3,7 +3,7 @@ import { ImgbootError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { runCommand } from '../system/exec.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import type { Device } from './device.ts';
+import { holdDevice, inspectDevice, type Device } from './device.ts';
 import { planLayout, partitionsOf, type Partition } from './layout.ts';
 import { neededBytes, writeDisk, type DiskContent } from './write-disk.ts';
 
@@ -32,6 +32,9 @@ export async function installOnDevice(
   device: Device,
   content: DiskContent & OperationOptions,
 ): Promise<Deployed> {
+  using _held = holdDevice(device);
+  // What was shown may be long ago.
+  await inspectDevice(device.path);
   planInstallation(store, device, content);
   store.image(content.deployment.reference);
   for (const part of device.parts.toReversed())

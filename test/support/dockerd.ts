@@ -5,16 +5,19 @@ import { $, sleep, type ProcessPromise } from 'zx';
 export class DockerDaemon implements AsyncDisposable {
   readonly #daemon: ProcessPromise;
   readonly #socket: string;
+  /** What it mounts there for containers with the host's network stays. */
+  readonly #hostNetwork: string;
 
-  private constructor(daemon: ProcessPromise, socket: string) {
+  private constructor(daemon: ProcessPromise, place: { socket: string; hostNetwork: string }) {
     this.#daemon = daemon;
-    this.#socket = socket;
+    this.#socket = place.socket;
+    this.#hostNetwork = place.hostNetwork;
   }
 
   /** @param data gets what it keeps, on a file system that its driver works on; `data` in the directory by default */
   static async start(
     directory: string,
-    driver: 'btrfs' | 'overlay2',
+    driver: 'btrfs' | 'overlay2' | 'vfs',
     data = path.join(directory, 'data'),
   ): Promise<DockerDaemon> {
     const at = (name: string): string => path.join(directory, name);
@@ -24,7 +27,7 @@ export class DockerDaemon implements AsyncDisposable {
       nothrow: true,
       quiet: true,
     })`setpriv --pdeathsig TERM -- dockerd --host ${socket} ${places} --storage-driver ${driver} --iptables=false --bridge=none`;
-    const started = new DockerDaemon(daemon, socket);
+    const started = new DockerDaemon(daemon, { socket, hostNetwork: at('exec/netns/default') });
     for (let tries = 0; !(await started.answers()); tries += 1) {
       if (tries > 120) {
         await daemon.kill('SIGTERM');
@@ -49,5 +52,6 @@ export class DockerDaemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#daemon.kill('SIGTERM');
     await this.#daemon;
+    await $({ nothrow: true, quiet: true })`umount ${this.#hostNetwork}`;
   }
 }

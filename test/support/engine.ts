@@ -15,10 +15,10 @@ export async function startEngine(
     engine,
     driver,
     place,
-  }: { engine: 'docker' | 'podman'; driver: 'btrfs' | 'overlay' | 'overlay2'; place: string },
+  }: { engine: 'docker' | 'podman'; driver: 'btrfs' | 'overlay' | 'overlay2' | 'vfs'; place: string },
 ): Promise<Engine> {
   if (engine === 'docker') {
-    const daemon = await DockerDaemon.start(work, driver as 'btrfs' | 'overlay2', place);
+    const daemon = await DockerDaemon.start(work, driver as 'btrfs' | 'overlay2' | 'vfs', place);
     return {
       run: async (...words) => daemon.docker(...words),
       [Symbol.asyncDispose]: async () => daemon[Symbol.asyncDispose](),

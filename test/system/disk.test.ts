@@ -335,6 +335,12 @@ describe('imgboot install', () => {
     } finally {
       await execa('delpart', [device, '1']);
     }
+    const holder = execa('flock', [device, 'sh', '-c', 'echo locked; read -r end']);
+    await once(holder.stdout, 'data');
+    const held = await install(device, '--wipe', '--yes');
+    holder.stdin.end('end\n');
+    await holder;
+    expect(held.stderr).toContain(`${device} is in use: another program has locked it`);
     const elsewhere = 'mount "$1" /mnt; echo mounted; read -r end';
     const mounter = execa('unshare', ['--mount', 'sh', '-euc', elsewhere, 'sh', device]);
     await once(mounter.stdout, 'data');

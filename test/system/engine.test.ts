@@ -1,13 +1,16 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { subvolumeUuid } from '../../src/system/btrfs.ts';
 import { freeBytes } from '../../src/system/free-space.ts';
 import { DeployHost, bootableLayer } from '../support/deploy-host.ts';
 import { startEngine, type Engine } from '../support/engine.ts';
 import { runCli, runCliOk, type CliResult } from '../support/run-cli.ts';
 import type { EntrySpec } from '../support/tar-builder.ts';
+import { loopFilesystem } from '../support/loop-filesystem.ts';
+import { storeFilesystem } from '../support/test-store.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const MEBIBYTE = 2 ** 20;
@@ -193,6 +196,106 @@ describe.each([
       expect(await host.store.state()).toEqual(before);
     },
   );
+});
+
+describe.each([
+  { driver: 'vfs', elsewhere: 'of a kind that only its engine can read', hasId: false },
+  { driver: 'overlay2', elsewhere: 'on another file system', hasId: true },
+] as const)("an image in Docker's store, $elsewhere", ({ driver, hasId }) => {
+  it('is copied, and followed', async () => {
+    await using work = await TemporaryDirectory.create();
+    await using data = await loopFilesystem({ type: 'ext4', sizeBytes: 512 * MEBIBYTE });
+    await using kept = await storeFilesystem({ driver: 'btrfs', filesystem: 'btrfs' });
+    const store = kept.store();
+    const place = path.join(data.mountPoint, 'docker');
+    await using docker = await startEngine(work.path, { engine: 'docker', driver, place });
+    const env = { DOCKER_HOST: `unix://${path.join(work.path, 'docker.sock')}` };
+    const layer = path.join(work.path, 'layer.tar');
+    for (const number of [1, 2]) {
+      const busybox = { path: 'bin/busybox', content: await busyboxBytes(), mode: 0o755 };
+      writeFileSync(layer, bootableLayer(number, busybox));
+      await docker.run('import', '--change', 'CMD ["/bin/busybox", "cat", "/etc/number"]', layer, 'demo');
+      expect(await store.cliOk('run', ['--rm', 'docker://demo'], { env })).toBe(String(number));
+    }
+    const [image] = (await store.images()).filter(({ repository }) => repository === 'docker://demo');
+    if (hasId) expect(image!.id).toBe((await docker.run('inspect', '--format', '{{.Id}}', 'demo')).trim());
+    expect(await store.fsck()).toEqual([]);
+  });
+});
+
+describe("what there is no image in another engine's store for", () => {
+  let work: TemporaryDirectory;
+  beforeEach(async () => {
+    work = await TemporaryDirectory.create();
+  });
+  afterEach(async () => work[Symbol.asyncDispose]());
+
+  async function refusal(name: string): Promise<string> {
+    const store = path.join(work.path, 'store');
+    const root = path.join(work.path, 'root');
+    const env = {
+      IMGBOOT_DOCKER_ROOT: root,
+      IMGBOOT_PODMAN_ROOT: root,
+      DOCKER_HOST: `unix://${root}/none.sock`,
+    };
+    const { stderr, exitCode } = await runCli(
+      ['mkinitramfs', '--store', store, name, '-o', path.join(work.path, 'x')],
+      { env },
+    );
+    expect(exitCode).toBe(1);
+    return stderr;
+  }
+  const write = (file: string, text: string): void => {
+    mkdirSync(path.join(work.path, 'root', path.dirname(file)), { recursive: true });
+    writeFileSync(path.join(work.path, 'root', file), text);
+  };
+  const id = 'a'.repeat(64);
+  const named = JSON.stringify({ Repositories: { demo: { 'demo:latest': `sha256:${id}` } } });
+
+  it.for<[string, string, () => void, RegExp]>([
+    ['no store', 'docker://demo', () => {}, /there is no store of Docker's at .*root/],
+    ['no store', 'containers-storage:demo', () => {}, /there is no store of Podman's .* at .*root/],
+    ['no JSON', 'docker://demo', () => write('image/overlay2/repositories.json', '{'), /is no JSON/],
+    [
+      'an ID that leads elsewhere',
+      'docker://demo',
+      () => write('image/overlay2/repositories.json', named.replace(id, '../../etc/passwd')),
+      /not a sha256 digest: "sha256:\.\.\/\.\./,
+    ],
+    [
+      'a config that is another',
+      'docker://demo',
+      () => {
+        write('image/overlay2/repositories.json', named);
+        write(`image/overlay2/imagedb/content/sha256/${id}`, '{}');
+      },
+      /the config of sha256:a+ is not what its name says/,
+    ],
+    [
+      'two drivers',
+      'docker://demo',
+      () => ['overlay2', 'btrfs'].forEach((name) => write(`image/${name}/repositories.json`, named)),
+      /cannot copy docker-daemon:demo:latest/,
+    ],
+    [
+      'a layer that is not there',
+      'containers-storage:demo',
+      () => {
+        const config = '{"rootfs":{"type":"layers","diff_ids":["sha256:' + id + '"]}}';
+        const hex = createHash('sha256').update(config).digest('hex');
+        write(
+          'overlay-images/images.json',
+          JSON.stringify([{ id: hex, names: ['localhost/demo:latest'], layer: id }]),
+        );
+        write(`overlay-images/${hex}/=${Buffer.from(`sha256:${hex}`).toString('base64')}`, config);
+        write('overlay-layers/layers.json', '[]');
+      },
+      /the layer a+ is missing in .*half pulled/,
+    ],
+  ])('%s is one line that says so', async ([, name, prepare, words]) => {
+    prepare();
+    expect(await refusal(name)).toMatch(words);
+  });
 });
 
 async function busyboxBytes(): Promise<Buffer> {

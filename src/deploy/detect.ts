@@ -39,14 +39,16 @@ export interface MachineRequest {
 export async function detectMachine(store: Store, request: MachineRequest = {}): Promise<Machine> {
   const wanted = checkLoader(request.loader);
   const place = await storePlace(store.paths.root);
-  const found = findLoader({ wanted, boot: request.boot });
+  const found = await findLoader({ wanted, boot: request.boot });
   const boot = await bootFilesystem(found.mount, place.device);
+  const esp = found.esp === undefined ? undefined : await bootFilesystem(found.esp, place.device);
   return {
     root: place.root,
     store: place.store,
     storePath: place.storePath,
     loader: found.loader,
     boot,
+    ...(esp === undefined || esp === null ? {} : { esp }),
     directory: found.directory,
     owner: 'system',
   };
@@ -95,10 +97,39 @@ interface FoundLoader {
   mount: MountPoint;
   /** From the top of its file system. */
   directory: string;
+  /** Where loader.conf is, if not there. */
+  esp?: MountPoint;
+}
+
+/** Boot Loader Specification: what is too large for the ESP lies on a partition of this type, entries and kernels. */
+const XBOOTLDR = 'bc13c2ff-59e6-4262-a352-b275fd6f7172';
+
+/** @throws IMGBOOT_NO_LOADER */
+async function findLoader(request: {
+  wanted: LoaderName | undefined;
+  boot: string | undefined;
+}): Promise<FoundLoader> {
+  const { wanted, boot } = request;
+  const extended = findMount(boot ?? '/boot');
+  const isExtended =
+    wanted !== 'grub' && wanted !== 'refind' && wanted !== 'extlinux' && (await isXbootldr(extended));
+  if (!isExtended) return findTrace(request);
+  const onEsp = findTrace({ wanted, boot: undefined });
+  // systemd-boot reads the partition's top, whatever of it is mounted.
+  if (onEsp.loader === 'systemd-boot' && onEsp.mount.source !== extended.source)
+    return { ...onEsp, mount: extended, esp: onEsp.mount };
+  return boot === undefined ? onEsp : findTrace(request);
+}
+
+async function isXbootldr({ source }: MountPoint): Promise<boolean> {
+  if (!source.startsWith('/dev/')) return false;
+  const words = ['--probe', '-o', 'value', '-s', 'PART_ENTRY_TYPE', '--', source];
+  const { stdout } = await runCommand('blkid', words, { okStatuses: [0, 2, 8] });
+  return stdout.toLowerCase() === XBOOTLDR;
 }
 
 /** @throws IMGBOOT_NO_LOADER */
-function findLoader({
+function findTrace({
   wanted,
   boot,
 }: {

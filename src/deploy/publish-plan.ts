@@ -27,7 +27,8 @@ export async function publishPlan(
   }
   await using workspace = await store.workspace();
   const mountPoint = join(workspace.path, 'boot');
-  mkdirSync(mountPoint);
-  const job: PublishJob = { plan, mountPoint };
+  const espMountPoint = join(workspace.path, 'esp');
+  for (const directory of [mountPoint, espMountPoint]) mkdirSync(directory);
+  const job: PublishJob = { plan, mountPoint, espMountPoint };
   await runIsolated<PublishJob, void>(jobModule(import.meta.url, 'publish.job'), job, options);
 }

@@ -11,14 +11,17 @@ import { mendFat } from './mend-fat.ts';
 /** Plain data. */
 export interface PublishJob {
   plan: LoaderPlan;
-  /** An empty directory. */
+  /** Empty directories: for the file system that the loader reads, and for the ESP, where that is another. */
   mountPoint: string;
+  espMountPoint: string;
 }
 
-export async function runJob({ plan, mountPoint }: PublishJob): Promise<void> {
-  const device = await mountBoot(plan.machine, mountPoint);
+export async function runJob({ plan, mountPoint, espMountPoint }: PublishJob): Promise<void> {
+  const { esp } = plan.machine;
+  const device = await mountBoot(placeOf(plan.machine), mountPoint);
+  if (esp !== undefined) await mountBoot({ source: `UUID=${esp.uuid}`, type: esp.fstype }, espMountPoint);
   try {
-    publish(mountPoint, plan);
+    publish(mountPoint, plan, esp === undefined ? mountPoint : espMountPoint);
   } catch (cause) {
     if (errnoOf(cause) !== 'EROFS') throw cause;
     throw new ImgbootError(
@@ -30,18 +33,29 @@ export async function runJob({ plan, mountPoint }: PublishJob): Promise<void> {
       },
     );
   }
+  if (esp !== undefined) unmount(espMountPoint);
   unmount(mountPoint);
+}
+
+/** What mount calls the file system that the loader reads. */
+function placeOf({ boot, root }: Machine): BootPlace {
+  const word = (key: string): string | undefined =>
+    root.find((one) => one.startsWith(`${key}=`))?.slice(key.length + 1);
+  return boot === null
+    ? { source: word('root')!, type: word('rootfstype') }
+    : { source: `UUID=${boot.uuid}`, type: boot.fstype };
+}
+
+interface BootPlace {
+  source: string;
+  type: string | undefined;
 }
 
 /**
  * Mounts the top of the file system that the loader reads; the kernel lets several mounts of one share everything.
  * @returns its device
  */
-async function mountBoot({ boot, root }: Machine, mountPoint: string): Promise<string> {
-  const word = (key: string): string | undefined =>
-    root.find((one) => one.startsWith(`${key}=`))?.slice(key.length + 1);
-  const source = boot === null ? word('root')! : `UUID=${boot.uuid}`;
-  const type = boot === null ? word('rootfstype') : boot.fstype;
+async function mountBoot({ source, type }: BootPlace, mountPoint: string): Promise<string> {
   const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
   const mounted = await mountedDevice(source, type);
   const device = mounted ?? (await findDevice(source));

@@ -2,6 +2,12 @@
 export const loaderNames = ['systemd-boot', 'grub', 'refind', 'extlinux'] as const;
 export type LoaderName = (typeof loaderNames)[number];
 
+/** A file system of its own that a boot loader reads. */
+export interface BootFilesystem {
+  uuid: string;
+  fstype: string;
+}
+
 /** Where a machine has its store and its boot loader, as deployments.json keeps it. @see docs/architecture.md 4.7 */
 export interface Machine {
   /** Kernel command line words that mount the file system with the store: `root=UUID=...`, `rootfstype=...`. */
@@ -12,7 +18,9 @@ export interface Machine {
   storePath: string;
   loader: LoaderName;
   /** The file system that the loader reads kernels and configuration from; null: the store's own. */
-  boot: { uuid: string; fstype: string } | null;
+  boot: BootFilesystem | null;
+  /** The ESP, from which systemd-boot reads loader.conf, where `boot` is an XBOOTLDR partition. */
+  esp?: BootFilesystem;
   /**
    * The loader's configuration on it, from its own top: `/loader` of systemd-boot, `/grub` with grub.cfg,
    * `/EFI/refind`, `/extlinux`.

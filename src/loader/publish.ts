@@ -12,7 +12,7 @@ import { BOOT_DIRECTORY, type BootFiles, type LoaderPlan } from './plan.ts';
 import { publishRefind } from './refind.ts';
 import { publishSystemdBoot } from './systemd-boot.ts';
 
-const publishers: Record<LoaderName, (root: string, plan: LoaderPlan) => void> = {
+const publishers: Record<LoaderName, (root: string, plan: LoaderPlan, esp: string) => void> = {
   'systemd-boot': publishSystemdBoot,
   grub: publishGrub,
   refind: publishRefind,
@@ -35,14 +35,17 @@ const OURS = /^[a-z0-9][a-z0-9._-]*-[0-9]+$/;
  * Makes the loader's files equal to a plan: kernels and entries that are new, then the default, then what is gone is
  * deleted. At any moment the default can be booted. Idempotent; durable when it returns.
  * @param root the top of the loader's file system
+ * @param esp the top of the ESP, where that is another: `plan.machine.esp`
  * @throws IMGBOOT_NO_SPACE before anything is written
  */
-export function publish(root: string, plan: LoaderPlan): void {
+export function publish(root: string, plan: LoaderPlan, esp = root): void {
   const configuration = join(root, plan.machine.directory);
-  for (const directory of [configuration, join(configuration, 'entries')]) removeHalfWritten(directory);
+  const own = join(esp, plan.machine.directory);
+  for (const directory of new Set([configuration, join(configuration, 'entries'), own]))
+    removeHalfWritten(directory);
   copyKernels(root, plan);
-  publishers[plan.machine.loader](root, plan);
-  syncTree(root);
+  publishers[plan.machine.loader](root, plan, esp);
+  for (const top of new Set([root, esp])) syncTree(top);
   // On the store's own file system /imgboot may be the store.
   if (plan.machine.boot !== null) removeKernels(root, plan.files);
 }

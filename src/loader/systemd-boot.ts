@@ -13,9 +13,10 @@ const OURS = /^(imgboot-.+-[0-9]+(?:-[a-z]+)?)(\+[0-9]+(?:-[0-9]+)?)?\.conf$/;
 /**
  * Makes entries and loader.conf's `default` equal to the plan. Entries that are new come before the default, and those
  * that are gone after. A counter that systemd-boot has changed stays, until the version is good.
+ * @param esp the top of the file system with loader.conf
  * @see Boot Loader Specification, and Automatic Boot Assessment
  */
-export function publishSystemdBoot(root: string, plan: LoaderPlan): void {
+export function publishSystemdBoot(root: string, plan: LoaderPlan, esp: string): void {
   const directory = join(root, plan.machine.directory);
   const entries = join(directory, 'entries');
   if (plan.entries.length > 0) mkdirSync(entries, { recursive: true });
@@ -27,7 +28,7 @@ export function publishSystemdBoot(root: string, plan: LoaderPlan): void {
     });
     writeLoaderFile(join(entries, name), renderSystemdBootEntry(template, entry));
   }
-  writeOurLines(join(directory, 'loader.conf'), defaultLines(plan));
+  writeOurLines(join(esp, plan.machine.directory, 'loader.conf'), defaultLines(plan));
   const wanted = new Set(plan.entries.map(({ id }) => id));
   for (const { file, id } of ourEntries(entries)) if (!wanted.has(id)) removeLoaderFile(join(entries, file));
 }

@@ -9,6 +9,7 @@ import type { LoaderName } from '../../src/loader/machine.ts';
 import { createSubvolume, subvolumeUuid } from '../../src/system/btrfs.ts';
 import { DeployHost, bootableLayer, stagedRequest } from '../support/deploy-host.ts';
 import { listing } from '../support/listing.ts';
+import { repository } from '../support/paths.ts';
 import { registry } from '../support/registry.ts';
 import { runCli, runCliOk } from '../support/run-cli.ts';
 import { tar } from '../support/tar-builder.ts';
@@ -398,6 +399,52 @@ describe('wrong input changes nothing:', () => {
     expect((await host.store.cli('switch', ['desktop'])).stderr).toContain('imgboot: nothing is deployed');
     expect((await runCli(['bless'])).stderr).toContain('this system is no deployment');
   });
+});
+
+it('an XBOOTLDR partition gets kernels and entries, and the ESP beside it the default', async () => {
+  await using filesystem = await storeFilesystem(drivers[1]);
+  const store = filesystem.store();
+  await store.load(filesystem.layout({ name: 'desktop:latest', layers: [bootableLayer(1)] }));
+  const disk = filesystem.fresh('disk');
+  await execa('truncate', ['-s', '192M', disk]);
+  await execa('sfdisk', ['--quiet', disk], {
+    input:
+      'label: gpt\nsize=64MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\ntype=BC13C2FF-59E6-4262-A352-B275FD6F7172\n',
+  });
+  const { stdout: device } = await execa('losetup', ['--find', '--show', disk]);
+  try {
+    await execa('partx', ['--add', device]);
+    for (const part of [1, 2]) await execa('mkfs.ext4', ['-q', `${device}p${part}`]);
+    // As systemd's own tools mount them, where nobody else sees it.
+    const places = `mount "$1"p2 /boot; mkdir -p /boot/efi; mount "$1"p1 /boot/efi
+      [ -e /boot/efi/loader ] || { mkdir /boot/efi/loader; echo timeout 3 > /boot/efi/loader/loader.conf; }
+      shift; "$@" >&2; cat /boot/efi/loader/loader.conf; cd /boot; find loader imgboot -type f | sort; ls efi`;
+    const isolated = ['--mount', '--propagation', 'private', 'sh', '-euc', places, 'sh', device];
+    const run = async (...words: string[]): Promise<string[]> => {
+      const command = [path.join(repository, 'bin/imgboot'), ...words, '--store', store.path];
+      return (await execa('unshare', [...isolated, ...command])).stdout.split('\n');
+    };
+    const choices = ['fresh', 'persistent', 'previous', 'ram'].map(
+      (name) => `loader/entries/imgboot-desktop-1-${name}.conf`,
+    );
+    const kernels = ['imgboot/desktop-1/initrd.img', 'imgboot/desktop-1/vmlinuz'];
+    expect(await run('deploy', 'desktop')).toEqual([
+      'timeout 3',
+      '# BEGIN imgboot',
+      'default imgboot-*[0-9].conf',
+      '# END imgboot',
+      ...kernels,
+      'loader/entries/imgboot-desktop-1+3.conf',
+      ...choices,
+      'loader',
+      'lost+found',
+    ]);
+    expect(await run('undeploy', 'desktop')).toEqual(['timeout 3', 'loader', 'lost+found']);
+    expect(await run('deploy', 'desktop', '--boot-dir', '/boot')).toContain('default imgboot-*[0-9].conf');
+  } finally {
+    await execa('partx', ['--delete', device]);
+    await execa('losetup', ['--detach', device]);
+  }
 });
 
 describe("the loader's files", () => {

@@ -218,7 +218,9 @@ describe.each([
       expect(await store.cliOk('run', ['--rm', 'docker://demo'], { env })).toBe(String(number));
     }
     const [image] = (await store.images()).filter(({ repository }) => repository === 'docker://demo');
-    if (hasId) expect(image!.id).toBe((await docker.run('inspect', '--format', '{{.Id}}', 'demo')).trim());
+    const id = (await docker.run('inspect', '--format', '{{.Id}}', 'demo')).trim();
+    // skopeo writes another config.
+    expect(image!.id === id).toBe(hasId);
     expect(await store.fsck()).toEqual([]);
   });
 });

@@ -196,7 +196,8 @@ done'
 # $1: the root  $2: busybox inside it
 imgboot_make_way() {
   local error
-  error=$(imgboot_find_top ! -type d -print0 \
+  # In one order, whatever the file system's: what is deleted may lie on the way to what is to be deleted.
+  error=$(sort -z "$imgboot_run/topfiles" \
     | xargs -0 -r chroot "$1" "$2" sh -c "$imgboot_make_way_script" "$2" 2>&1)
   [ -z "$error" ] \
     || imgboot_fail 'deleting what the top layer takes out of the image' "$error" 'correct the top layer'

@@ -2,10 +2,9 @@ import { CommandFailed, ImgbootError, errnoOf } from '../errors.ts';
 import type { Machine } from '../loader/machine.ts';
 import type { LoaderPlan } from '../loader/plan.ts';
 import { publish } from '../loader/publish.ts';
+import { findMountedDevices } from '../system/block-device.ts';
 import { runCommand } from '../system/exec.ts';
 import { unmount } from '../system/libc.ts';
-import { listMounts } from '../system/mountinfo.ts';
-import { filesystemUuid } from './detect.ts';
 import { mendFat } from './mend-fat.ts';
 
 /** Plain data. */
@@ -57,7 +56,7 @@ interface BootPlace {
  */
 async function mountBoot({ source, type }: BootPlace, mountPoint: string): Promise<string> {
   const options = type === 'btrfs' ? ['-o', 'subvolid=5'] : [];
-  const mounted = await mountedDevice(source, type);
+  const mounted = (await findMountedDevices(source))[0];
   const device = mounted ?? (await findDevice(source));
   const isMendable = mounted === undefined && type === 'vfat';
   const removeSaved = isMendable ? await mendFat(device, mountPoint) : () => {};
@@ -82,15 +81,4 @@ async function findDevice(source: string): Promise<string> {
     okStatuses: [0, 2],
   });
   return stdout === '' ? source : stdout;
-}
-
-/** The device of a file system that is mounted already: without udev, others are found by a list that may be old. */
-async function mountedDevice(source: string, type: string | undefined): Promise<string | undefined> {
-  const mounted = listMounts().filter(
-    (one) => one.source.startsWith('/dev/') && one.fstype === (type ?? one.fstype),
-  );
-  for (const device of new Set(mounted.map((one) => one.source))) {
-    if ((await filesystemUuid(device).catch(() => undefined)) === source.replace(/^UUID=/, '')) return device;
-  }
-  return undefined;
 }

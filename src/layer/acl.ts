@@ -48,3 +48,15 @@ function parseEntry(line: string): { tag: number; permissions: number; id: numbe
     ? { tag: tag.bare, permissions: bits, id: UNDEFINED_ID }
     : { tag: tag.named, permissions: bits, id: Number(id) };
 }
+
+/** The users and groups that the value of an ACL attribute names by number. @see linux/posix_acl_xattr.h */
+export function namedInAcl(value: Buffer): { users: number[]; groups: number[] } {
+  const named = { users: [] as number[], groups: [] as number[] };
+  for (let at = 4; at + 8 <= value.length; at += 8) {
+    const tag = value.readUInt16LE(at);
+    const id = value.readUInt32LE(at + 4);
+    if (tag === tags['user']!.named) named.users.push(id);
+    else if (tag === tags['group']!.named) named.groups.push(id);
+  }
+  return named;
+}

@@ -1,13 +1,6 @@
-import {
-  closeSync,
-  lstatSync,
-  openSync,
-  readSync,
-  readdirSync,
-  readlinkSync,
-  type BigIntStats,
-} from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { readXattrs } from '../system/libc.ts';
+import { sameFileContent } from '../system/same-content.ts';
 
 /** One path at which two trees differ. */
 export interface TreeDifference {
@@ -87,7 +80,8 @@ class Comparison {
 
   #content(path: string, a: BigIntStats, b: BigIntStats): void {
     if (a.size !== b.size) this.#differs(path, `size ${a.size} / ${b.size}`);
-    else if (!sameBytes(at(this.#roots[0], path), at(this.#roots[1], path))) this.#differs(path, 'content');
+    else if (!sameFileContent(at(this.#roots[0], path), at(this.#roots[1], path)))
+      this.#differs(path, 'content');
   }
 
   #sameLink(path: string, a: BigIntStats, b: BigIntStats): void {
@@ -132,20 +126,4 @@ function showXattrs(xattrs: Map<string, Buffer>): string {
     .filter(([name]) => !bookkeeping.test(name))
     .map(([name, value]) => `${name}=${value.toString('hex')}`)
     .join(' ');
-}
-
-const COMPARE_BYTES = 1 << 20;
-
-function sameBytes(first: Buffer, second: Buffer): boolean {
-  const fds = [openSync(first, 'r'), openSync(second, 'r')] as const;
-  try {
-    const buffers = [Buffer.alloc(COMPARE_BYTES), Buffer.alloc(COMPARE_BYTES)] as const;
-    for (;;) {
-      const [a, b] = [readSync(fds[0], buffers[0]), readSync(fds[1], buffers[1])];
-      if (a !== b || !buffers[0].subarray(0, a).equals(buffers[1].subarray(0, b))) return false;
-      if (a === 0) return true;
-    }
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
 }

@@ -257,14 +257,15 @@ export function readXattrs(path: RawPath): Map<string, Buffer> {
 const SYS_OPENAT2 = 437;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
+const O_NONBLOCK = 0o4000n;
 const O_CLOEXEC = 0o2000000n;
 
 /**
  * Opens a file for reading below a directory, through no symlink whatever: who swaps a directory for a link meanwhile
- * gets an error. @throws SyscallError @see openat2(2)
+ * gets an error, and who puts a fifo there keeps nobody waiting. @throws SyscallError @see openat2(2)
  */
 export function openBeneath(directory: number, path: Buffer): number {
-  const how = new BigUint64Array([O_CLOEXEC, 0n, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH]);
+  const how = new BigUint64Array([O_CLOEXEC | O_NONBLOCK, 0n, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH]);
   const fd = Number(libc().openat2(SYS_OPENAT2, directory, cString(path), how, how.byteLength));
   return fd >= 0 ? fd : fail('openat2', path);
 }

@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  lstatSync,
-  openSync,
-  readSync,
-  readdirSync,
-  readlinkSync,
-  type BigIntStats,
-} from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
 import {
   entryTypeOf,
   isWhiteoutNode,
@@ -16,6 +8,7 @@ import {
   type Change,
 } from '../../layer/changes.ts';
 import { readXattrs } from '../../system/libc.ts';
+import { sameFileContent } from '../../system/same-content.ts';
 
 /** A path at which a container's root file system differs from its image's. */
 export interface TreeChange extends Change {
@@ -120,7 +113,7 @@ class TreeDiff {
     if (!alike || this.#attributes(this.#changed(path)) !== this.#attributes(this.#below(path))) return false;
     if (a.isSymbolicLink())
       return readlinkSync(this.#changed(path), 'latin1') === readlinkSync(this.#below(path), 'latin1');
-    return !a.isFile() || sameContent(this.#changed(path), this.#below(path));
+    return !a.isFile() || sameFileContent(this.#changed(path), this.#below(path));
   }
 
   #attributes(path: Buffer): string {
@@ -171,21 +164,5 @@ class TreeDiff {
 
   #below(path: string): Buffer {
     return Buffer.from(`${this.#trees.below}/${path}`, 'latin1');
-  }
-}
-
-const COMPARE_BYTES = 1 << 18;
-
-function sameContent(first: Buffer, second: Buffer): boolean {
-  const files = [openSync(first, 'r'), openSync(second, 'r')] as const;
-  try {
-    const buffers = [Buffer.allocUnsafe(COMPARE_BYTES), Buffer.allocUnsafe(COMPARE_BYTES)] as const;
-    for (;;) {
-      const [a, b] = [readSync(files[0], buffers[0]), readSync(files[1], buffers[1])];
-      if (a !== b || !buffers[0].subarray(0, a).equals(buffers[1].subarray(0, b))) return false;
-      if (a === 0) return true;
-    }
-  } finally {
-    for (const file of files) closeSync(file);
   }
 }

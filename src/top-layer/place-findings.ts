@@ -1,0 +1,96 @@
+import { copiesOf, firstOf, isProgram, type Finding, type Scene } from './finding.ts';
+import type { NewRoot } from './new-root.ts';
+import { showName } from './show.ts';
+
+/** Where the boot mounts something over what the root has. */
+const mounted = ['/proc', '/sys', '/dev', '/run', '/var/lib/imgboot'] as const;
+
+/** Places whose content comes into being when the system runs. */
+const runtime = ['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp'] as const;
+
+const inits = ['/sbin/init', '/etc/init', '/bin/init'] as const;
+
+/** What nobody sees, links that lead nowhere, and an init that is gone. */
+export function placeFindings(scene: Scene): Finding[] {
+  return [
+    ...mounted.flatMap((path) => hidden(scene, path, 'mount')),
+    ...scene.persist.flatMap((path) => hidden(scene, path, 'persistent')),
+    ...danglingLinks(scene),
+    ...lostInit(scene),
+  ];
+}
+
+function hidden(scene: Scene, path: string, kind: 'mount' | 'persistent'): Finding[] {
+  const found = scene.after.resolve(path);
+  const place = found.kind === 'found' ? found.node.place : path;
+  const below = copiesOf(scene).filter((step) => step.place.startsWith(`${place}/`));
+  if (below.length === 0) return [];
+  const paths = below.map(({ entry }) => entry.path);
+  return [
+    kind === 'mount'
+      ? {
+          level: 'warning',
+          code: 'hidden-by-mount',
+          path: showName(paths[0]!),
+          message: `${firstOf(paths)}: nobody sees it, since something is mounted over ${path} at boot`,
+          hint: 'delete it from the top layer; systemd-tmpfiles (etc/tmpfiles.d) makes files there',
+        }
+      : {
+          level: 'warning',
+          code: 'hidden-by-persistent',
+          path: showName(paths[0]!),
+          message: `${firstOf(paths)}: nobody sees it, since ${showName(path)} is a persistent directory of the deployment`,
+          hint: 'put it into the persistent directory itself, which every version has',
+        },
+  ];
+}
+
+function danglingLinks(scene: Scene): Finding[] {
+  const exempt = [...runtime, ...scene.persist];
+  return copiesOf(scene).flatMap(({ entry, place }): Finding[] => {
+    if (entry.facts.kind !== 'symlink' || scene.after.at(place)?.entry !== entry) return [];
+    const found = scene.after.resolve(place);
+    if (found.kind === 'found') return [];
+    if (found.kind === 'missing' && exempt.some((one) => isIn(scene.after, found.place, one))) return [];
+    const why =
+      found.kind === 'missing' ? `${showName(found.place)} is not there` : 'it leads through no directory';
+    return [
+      {
+        level: 'warning',
+        code: 'dangling-link',
+        path: showName(entry.path),
+        message: `the link to ${showName(entry.facts.linkTarget)} leads nowhere in this image: ${why}`,
+        hint: 'install what it is for in the image, or delete the link',
+      },
+    ];
+  });
+}
+
+function isIn(root: NewRoot, place: string, path: string): boolean {
+  const found = root.resolve(path);
+  const directory = found.kind === 'found' ? found.node.place : path;
+  return place === directory || place.startsWith(`${directory}/`);
+}
+
+/** The image has an init, and with the top layer it has none. */
+function lostInit({ before, after, steps }: Scene): Finding[] {
+  const init = inits.find((path) => isProgram(before, path));
+  if (init === undefined || inits.some((path) => isProgram(after, path))) return [];
+  const was = before.resolve(init);
+  const place = was.kind === 'found' ? was.node.place : init;
+  const cause = steps.find(
+    (step) =>
+      'place' in step &&
+      step.place !== undefined &&
+      [init, place].some((path) => `${path}/`.startsWith(`${step.place}/`)),
+  );
+  return [
+    {
+      level: 'error',
+      code: 'no-init',
+      path: showName(cause?.entry.path ?? init),
+      message: `it takes away the image's ${init}, and there is no other`,
+      hint: 'leave it to the image',
+    },
+  ];
+}

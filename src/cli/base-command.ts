@@ -36,6 +36,7 @@ const readers = new Set([
   'status',
   'volume:inspect',
   'volume:ls',
+  'why',
 ]);
 
 /**

@@ -96,6 +96,11 @@ export function persistedDirectories(store: Store, name: string): PersistRecord[
     .filter(({ path }) => existsSync(join(parent, encodeReference(path))));
 }
 
+/** Where a persistent directory of a deployment lies. */
+export function persistedDirectory(store: Store, name: string, path: string): string {
+  return join(persistRoot(store, name), encodeReference(path));
+}
+
 function sweepHalfMade(parent: string): void {
   for (const entry of readdirSync(parent)) {
     if (!entry.startsWith(NEW_PREFIX)) continue;

@@ -48,6 +48,13 @@ export function imageHistory(image: Image): HistoryStep[] {
   return [...steps, ...layers.map((layer) => historyStep({}, layer))].toReversed();
 }
 
+/** The steps that made an image's layers, the lowest first. */
+export function imageLayerSteps(image: Image): HistoryStep[] {
+  return imageHistory(image)
+    .filter(({ layer }) => layer !== null)
+    .toReversed();
+}
+
 function historyStep(entry: HistoryEntry, layer: ImageLayer | undefined): HistoryStep {
   return {
     created: entry.created ?? null,

@@ -1,0 +1,230 @@
+import { existsSync } from 'node:fs';
+import { ImgbootError } from '../errors.ts';
+import type { EntryType } from '../layer/tar-entry.ts';
+import type { Aspect } from '../layer/aspects.ts';
+import type { Store } from '../store/store.ts';
+import { jobModule, runIsolated } from '../system/isolate.ts';
+import type { OperationOptions } from '../system/progress.ts';
+import { TemporaryDirectory } from '../system/temporary-directory.ts';
+import type { InstalledPackage } from '../packages/package.ts';
+import type { LevelChange } from './path-changes.ts';
+import { findSubject, type LayerOrigin, type Subject, type TopLayerOrigin } from './subject.ts';
+import { runJob, type StopFacts, type WhyFacts, type WhyJob } from './why.job.ts';
+
+/** Why paths of a root file system are as they are. */
+export interface Why {
+  kind: Subject['kind'];
+  /** The version of a deployment, or the image. */
+  of: string;
+  running: boolean;
+  /** In the order of the questions. */
+  answers: Answer[];
+  notes: string[];
+}
+
+export interface Answer {
+  /** The path as it was given. */
+  asked: string;
+  /** The links among its directories that were followed. */
+  through: { path: string; target: string }[];
+  /** The path; where it is a link, what that leads to; and so on. */
+  stops: Stop[];
+}
+
+export interface Stop {
+  path: string;
+  /** Undefined where nothing is there (any more). */
+  is: {
+    type: EntryType | 'socket';
+    mode: number;
+    uid: number;
+    gid: number;
+    sizeBytes: number;
+    target?: string;
+  } | null;
+  /** Who made it what it is: who wrote its content, or who deleted it. */
+  by: Origin | null;
+  /** Everything that was done to it, the latest first. */
+  changes: { kind: 'added' | 'changed' | 'deleted'; aspects: Aspect[]; with?: string; by: Origin }[];
+  /** Those that own it. */
+  packages: InstalledPackage[];
+}
+
+export type Origin = LayerOrigin | TopLayerOrigin | BootOrigin | PersistOrigin | MountOrigin;
+
+/** A system wrote it while it ran. */
+export interface BootOrigin {
+  kind: 'boot';
+  /** In the store: `deployments/desktop/3/ephemeral`; null in RAM. */
+  layer: string | null;
+  /** RFC 3339; null where that cannot be told. */
+  time: string | null;
+}
+
+/** It lies in a directory that outlives images. */
+interface PersistOrigin {
+  kind: 'persistent directory';
+  path: string;
+  directory: string;
+  /** When it was last changed. */
+  time: string | null;
+}
+
+/** Something else is mounted there. */
+interface MountOrigin {
+  kind: 'mount';
+  path: string;
+  fstype: string;
+  source: string;
+}
+
+/**
+ * Who wrote, or deleted, what lies at each path: the image's layer with its instruction, the top layer, or a boot; and
+ * whose package it is. Reads only. Needs root.
+ * @param subject as {@link findSubject} takes it
+ * @param paths absolute
+ * @throws IMGBOOT_NO_SUCH_FILE where nothing is at any of them, and never was
+ */
+export async function why(
+  store: Store,
+  {
+    subject: name,
+    paths,
+    ...options
+  }: OperationOptions & { subject: string | undefined; paths: readonly string[] },
+): Promise<Why> {
+  const asked = paths.map(checkPath);
+  const subject = await findSubject(store, name);
+  requireLevels(subject);
+  const facts = await look(store, subject, { paths: asked, options });
+  const answers = facts.trails.map(({ through, stops }, index): Answer => ({
+    asked: paths[index]!,
+    through: through.map(({ path, target }) => ({ path: asText(path), target: asText(target) })),
+    stops: stops.map((stop) => stopOf(subject, stop)),
+  }));
+  if (!answers.every(isUnknown)) {
+    const notes = [...subject.notes, ...facts.unread];
+    return { kind: subject.kind, of: subject.name, running: subject.running, answers, notes };
+  }
+  throw new ImgbootError(
+    'IMGBOOT_NO_SUCH_FILE',
+    `${subject.name} has no ${paths.join(', ')}, and never had`,
+    {
+      hint: 'a path is looked up as the system itself sees it: absolute, from its own root',
+    },
+  );
+}
+
+/** Whether nothing is there, and never was. */
+export function isUnknown({ stops: [first] }: Answer): boolean {
+  return first!.is === null && first!.by === null;
+}
+
+/** @returns the path as a byte string. @throws IMGBOOT_USAGE */
+function checkPath(path: string): string {
+  if (!path.startsWith('/')) {
+    throw new ImgbootError('IMGBOOT_USAGE', `${JSON.stringify(path)} is no absolute path`, {
+      hint: 'imgboot why [DEPLOYMENT|IMAGE] /etc/passwd',
+    });
+  }
+  if (path.includes('\uFFFD') || path.includes('\0')) {
+    throw new ImgbootError('IMGBOOT_USAGE', `the path ${JSON.stringify(path)} is not UTF-8`, {
+      hint: 'ask for the directory that it is in',
+    });
+  }
+  return Buffer.from(path).toString('latin1');
+}
+
+function requireLevels(subject: Subject): void {
+  const missing = subject.levels.find(({ level }) => !existsSync(level.directory));
+  if (missing === undefined) return;
+  throw new ImgbootError('IMGBOOT_LAYER_MISSING', `${subject.name} has lost ${missing.level.directory}`, {
+    hint: 'imgboot fsck says what the store has lost',
+  });
+}
+
+async function look(
+  store: Store,
+  subject: Subject,
+  { paths, options }: { paths: string[]; options: OperationOptions },
+): Promise<WhyFacts> {
+  const levels = subject.levels.map(({ level }) => level);
+  const persist = subject.persist.map((one) => ({ ...one, path: Buffer.from(one.path).toString('latin1') }));
+  const job = { paths, levels, persist };
+  const top = levels.at(-1)!;
+  // A running overlay is not mounted once more.
+  if (subject.running && !top.whole) return await runJob({ ...job, root: '/' });
+  if (top.whole || levels.length === 1) return await runJob({ ...job, root: top.directory });
+  await using scratch = await TemporaryDirectory.create();
+  const lower = levels.map(({ directory }) => directory).toReversed();
+  const root = { layers: store.paths.layers, lower, mountPoint: scratch.path };
+  return await runIsolated<WhyJob, WhyFacts>(
+    jobModule(import.meta.url, 'why.job'),
+    { ...job, root },
+    options,
+  );
+}
+
+function stopOf(subject: Subject, facts: StopFacts): Stop {
+  const { there } = facts;
+  const place = placeOf(subject, facts);
+  const changes = place === undefined ? facts.changes : [];
+  const decisive = changes.find(({ kind, aspects }) => kind !== 'changed' || aspects.some(isMatter));
+  return {
+    path: asText(facts.path),
+    is:
+      there === undefined
+        ? null
+        : {
+            type: there.type ?? 'socket',
+            mode: there.mode,
+            uid: there.uid,
+            gid: there.gid,
+            sizeBytes: there.sizeBytes,
+            ...(there.target === undefined ? {} : { target: asText(there.target) }),
+          },
+    by: place ?? (decisive === undefined ? null : originOf(subject, decisive)),
+    changes: changes.map((change) => ({
+      kind: change.kind,
+      aspects: change.aspects,
+      ...(change.with === undefined ? {} : { with: asText(change.with) }),
+      by: originOf(subject, change),
+    })),
+    packages: facts.packages,
+  };
+}
+
+/** What a file is, not how it is labelled. */
+function isMatter(aspect: Aspect): boolean {
+  return ['type', 'content', 'target', 'device'].includes(aspect);
+}
+
+function originOf({ levels }: Subject, { level, timeNs }: LevelChange): Origin {
+  const { by } = levels[level]!;
+  if (by.kind !== 'writable layer') return by;
+  return { kind: 'boot', layer: by.layer, time: timeNs === undefined ? null : asTime(timeNs) };
+}
+
+/** What is not of the levels. */
+function placeOf(subject: Subject, { path, persist, there }: StopFacts): Origin | undefined {
+  if (persist !== undefined) {
+    const { path: top, directory } = subject.persist[persist]!;
+    const time = there === undefined ? null : asTime(there.changedNs);
+    return { kind: 'persistent directory', path: top, directory, time };
+  }
+  const over = subject.mounts.filter((mount) => isIn(asText(path), mount.path));
+  const [mount] = over.toSorted((a, b) => b.path.length - a.path.length);
+  return mount && { kind: 'mount', ...mount };
+}
+
+function isIn(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}
+
+function asTime(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toISOString();
+}
+
+function asText(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString();
+}

@@ -28,6 +28,8 @@ imgboot_shell=
 imgboot_break=
 imgboot_debug=
 imgboot_emergency=
+# imgboot.agent=: a serial port
+imgboot_agent=
 # rd.timeout=, rd.retry=, rootdelay=: seconds to wait for a device
 imgboot_timeout=
 imgboot_retry=
@@ -148,6 +150,8 @@ imgboot_take_parameter() {
       ;;
     imgboot.keep=*) imgboot_take_word "$1" "$value" '*[!0-9]*' 'a number' && imgboot_keep=$value ;;
     rd.overlay | rd.overlay=* | rd.overlay.*) imgboot_take_overlay_parameter "$1" "$value" ;;
+    imgboot.agent=ttyS[0-9]) imgboot_agent=$value ;;
+    imgboot.agent=*) imgboot_refuse_parameter "$1" 'is none of ttyS0 to ttyS9' ;;
     imgboot.*) imgboot_refuse_parameter "$1" 'is no parameter of this initramfs' ;;
     toplayer=*) imgboot_top=$value ;;
     toplayerfstype=*) imgboot_take_word "$1" "$value" '*[!A-Za-z0-9_.,-]*' 'a file system type' && imgboot_topfstype=$value ;;

@@ -65,6 +65,12 @@ export abstract class ImgbootCommand extends Command {
     process.stderr.write(`${line}\n`);
   }
 
+  /** A line of the result. */
+  override log(message?: string): void {
+    this.#reporter?.clear();
+    super.log(message);
+  }
+
   /** The positional arguments of a command that takes one or more. @throws IMGBOOT_USAGE */
   protected requireNames(argv: readonly unknown[]): string[] {
     if (argv.length > 0) return argv as string[];

@@ -5,7 +5,7 @@ const WRONG_USAGE = 2;
 const FAILED = 1;
 const INTERRUPTED = 130;
 
-const wrongUsageCodes = new Set(['IMGBOOT_USAGE', 'IMGBOOT_BAD_REFERENCE']);
+const wrongUsageCodes = new Set(['IMGBOOT_USAGE', 'IMGBOOT_BAD_REFERENCE', 'IMGBOOT_BAD_TEST']);
 
 /** The exit status for an error: the one place that decides. */
 export function exitStatusOf(error: unknown): number {

@@ -48,6 +48,7 @@ const groups: readonly [title: string, commands: readonly string[]][] = [
     'Boot',
     [
       'qemu',
+      'test',
       'deploy',
       'upgrade',
       'switch',

@@ -28,8 +28,8 @@ export interface ExecRequest {
   /** Undefined to leave it in the background. */
   streams: AttachStreams | undefined;
   consoleSize: { width: number; height: number } | undefined;
-  /** Called when the program runs: from then on signals are its. */
-  onStarted?: (() => void) | undefined;
+  /** Called when the program runs, with the host's number of it: from then on signals are its. */
+  onStarted?: ((pid: number) => void) | undefined;
 }
 
 /** conmon's pipes, in the order of their descriptors. */
@@ -102,7 +102,7 @@ async function show(
   await using attachment = Attachment.open(target, streams);
   daemon.write(START, '\0');
   const pid = await started(daemon, request, runtime);
-  request.onStarted?.();
+  request.onStarted?.(pid);
   using _signals = forwardSignals(identifyProcess(pid));
   const end = await attachment.end;
   if (end !== 'ended') return { end };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { commandFailure } from './exec.ts';
 
 export interface StartOptions {
@@ -9,6 +9,8 @@ export interface StartOptions {
   /** What the kernel sends the program when this process ends before it; SIGKILL by default. */
   deathSignal?: 'TERM' | 'KILL' | undefined;
   cwd?: string | undefined;
+  /** A connected socket as the program's descriptor 3, whose other end is `channel`. */
+  channel?: true | undefined;
 }
 
 export interface ExitResult {
@@ -25,6 +27,7 @@ export interface RunningProcess {
   readonly stdin: Writable | undefined;
   readonly stdout: Readable | undefined;
   readonly stderr: Readable;
+  readonly channel: Duplex | undefined;
   /** Settles when the program is gone and its streams are read to their end; never rejects. */
   readonly exited: Promise<ExitResult>;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
@@ -44,7 +47,7 @@ export async function startProcess(
   options: StartOptions,
 ): Promise<RunningProcess> {
   const child = spawn('setpriv', ['--pdeathsig', options.deathSignal ?? 'KILL', '--', file, ...args], {
-    stdio: [options.stdin, options.stdout, 'pipe'],
+    stdio: [options.stdin, options.stdout, 'pipe', ...(options.channel === true ? (['pipe'] as const) : [])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   let stderr = '';
@@ -53,6 +56,9 @@ export async function startProcess(
   });
   // A program that ends while we write to it is an exit, told below, and no stream error.
   child.stdin?.on('error', () => {});
+  // Node makes such a pipe of a pair of sockets.
+  const channel = (child.stdio[3] ?? undefined) as Duplex | undefined;
+  channel?.on('error', () => {});
   const exited = new Promise<ExitResult>((resolve) => {
     child.once('close', (exitCode, signal) =>
       resolve({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, stderr }),
@@ -69,6 +75,7 @@ export async function startProcess(
     stdin: child.stdin ?? undefined,
     stdout: child.stdout ?? undefined,
     stderr: child.stderr!,
+    channel,
     exited,
     kill: (signal) => void child.kill(signal),
   };

@@ -20,6 +20,7 @@ export function machineArguments(machine: Machine): string[] {
     '-device',
     'virtio-rng-pci',
     ...consoleDeviceArguments(machine),
+    ...agentDeviceArguments(machine),
     ...displayArguments(machine),
     ...(machine.onReboot === 'restart' ? [] : ['-no-reboot']),
   ];
@@ -130,6 +131,12 @@ function consoleDeviceArguments({ consoleLog }: Machine): string[] {
     '-mon',
     'chardev=console',
   ];
+}
+
+/** The socket that is QEMU's descriptor 3. */
+function agentDeviceArguments({ hasAgent }: Machine): string[] {
+  if (hasAgent !== true) return [];
+  return ['-chardev', 'socket,id=agent,fd=3', '-serial', 'chardev:agent'];
 }
 
 /** The plainest screen that every kernel drives, and a pointer that needs no grabbing of the user's mouse. */

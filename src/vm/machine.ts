@@ -66,9 +66,14 @@ export interface Machine {
   console: 'captured' | 'terminal';
   /** Where QEMU itself writes what the console printed; with `terminal`, the only record. */
   consoleLog?: string | undefined;
+  /** A second serial port, whose other end is the machine's `agent`. */
+  hasAgent?: true | undefined;
   /** `exit` ends the machine when the guest reboots (the default), `restart` lets it. */
   onReboot?: 'exit' | 'restart' | undefined;
 }
 
 /** What a kernel command line needs so that the kernel and its console getty talk on the machine's serial port. */
 export const consoleArguments = 'console=ttyS0';
+
+/** What it needs so that our initramfs serves the second serial port. @see hooks/own/agent */
+export const agentArguments = 'imgboot.agent=ttyS1';

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure } from '../system/exec.ts';
 import { startProcess, type ExitResult, type RunningProcess } from '../system/process.ts';
+import { GuestAgent } from './agent.ts';
 import { driveDeviceOption, machineArguments } from './arguments.ts';
 import { Console, type ExpectOptions } from './console.ts';
 import type { Drive, Machine } from './machine.ts';
@@ -32,6 +33,8 @@ export async function startMachine(
 /** A running machine and its serial console. Dispose it; disposal is idempotent. */
 export class VirtualMachine {
   readonly console = new Console();
+  /** What runs programs in the guest, where the machine has it. */
+  readonly agent: GuestAgent | undefined;
   readonly #process: RunningProcess;
   readonly #drives: readonly Drive[];
   readonly #log: WriteStream | undefined;
@@ -51,6 +54,7 @@ export class VirtualMachine {
         stdout: attached ? 'inherit' : 'pipe',
         // On SIGTERM QEMU gives the terminal its modes back.
         deathSignal: attached ? 'TERM' : 'KILL',
+        channel: machine.hasAgent,
       },
     );
     const consoleLog = attached ? undefined : machine.consoleLog;
@@ -63,6 +67,7 @@ export class VirtualMachine {
     { echo, signal }: StartMachineOptions,
   ) {
     this.#process = process;
+    this.agent = process.channel && new GuestAgent(process.channel);
     this.#drives = drives;
     this.#log = consoleLog === undefined ? undefined : createWriteStream(consoleLog);
     process.stdout?.on('data', (bytes: Buffer) => {

@@ -380,7 +380,7 @@ describe('the scripts of the hooks', () => {
     ];
     const { exitCode, stdout } = await execa('shellcheck', [
       ...files.map((name) => path.join(hookLibrary, `${name}.sh`)),
-      ...['lib/bless', 'lib/clean', 'lib/shutdown', 'own/init'].map((name) =>
+      ...['lib/bless', 'lib/clean', 'lib/shutdown', 'own/agent', 'own/init'].map((name) =>
         path.join(repository, 'hooks', name),
       ),
     ]);

@@ -1,9 +1,9 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { diskFilesystems } from '../boot/disk.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { storeWithImage } from '../cli/store-with-image.ts';
 import { parseSize } from '../cli/size.ts';
 import { describeStep, describeTrial } from '../cli/trial-report.ts';
-import { Store } from '../store/store.ts';
 import { readTrial } from '../trial/read-trial.ts';
 import type { StepReport } from '../trial/run-steps.ts';
 import { runInContainer, runInMachine, type TrialReport } from '../trial/run-trial.ts';
@@ -47,8 +47,8 @@ export default class Test extends ImgbootCommand {
     const trial = readTrial(args.file);
     const memoryBytes = parseSize(flags.memory);
     requireRoot('test');
-    const store = Store.open(flags.store);
-    const reference = args.image;
+    const taking = { progress: this.progress, signal: this.signal };
+    const { store, reference } = await storeWithImage(flags.store, args.image, taking);
     const topLayer = flags['top-layer'];
     const options = {
       bootMs: flags.timeout * 1000,

@@ -97,6 +97,8 @@ export class ContainerGuest implements TrialGuest, AsyncDisposable {
         consoleSize: undefined,
         onStarted: (pid) => {
           first = identifyProcess(pid);
+          // It may have been told to end before anybody knew who it is.
+          if (isLate || signal?.aborted === true) end();
         },
       });
       signal?.throwIfAborted();

@@ -49,7 +49,7 @@ imgboot_tell_udev() {
 # Whether there is something for the cleaner.
 # $1: deployments/<name>
 imgboot_has_leftovers() {
-  local path used count=0
+  local path count=0
   for path in "$1"/ephemeral.* "$1"/.new.* "$1"/.trash.* "$1"/base.*; do
     [ -e "$path" ] || continue
     case ${path##*/} in
@@ -58,14 +58,28 @@ imgboot_has_leftovers() {
         [ "$count" -le "$imgboot_keep" ] || return 0
         ;;
       "$imgboot_base") ;;
-      base.*)
-        # The last ephemeral layer lies on it (imgboot.writable=previous).
-        for used in "$1"/ephemeral/on/*/"${path##*/}"; do
-          [ -d "$used" ] || return 0
-        done
-        ;;
+      base.*) imgboot_is_base_needed "$1" "${path##*/}" || return 0 ;;
       *) return 0 ;;
     esac
+  done
+  return 1
+}
+
+# Whether a layer was made on a base.
+# $1: deployments/<name>  $2: the base
+imgboot_is_base_needed() {
+  local layer used has=''
+  read -r has 2> /dev/null < "$1/persistent.toplayer"
+  case $2 in
+    base."${has#sha256:}".*) return 0 ;;
+  esac
+  for layer in "$1"/ephemeral "$1"/ephemeral.*; do
+    [ -d "$layer" ] || continue
+    used=$layer/on
+    [ "$imgboot_driver" = overlay ] || used=$1/made/$(stat -f -c %i "$layer")
+    for used in "$used"/*/"$2"; do
+      [ ! -d "$used" ] || return 0
+    done
   done
   return 1
 }

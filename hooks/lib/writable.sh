@@ -6,7 +6,7 @@
 #   ephemeral, ephemeral.<n>, persistent, persistent.chain   docs/architecture.md, 4.5
 #   persistent.toplayer      digest of the top layer that persistent/ has; "applying <digest>" while it gets one
 #   base.<digest>.<layer>    layer and top layer, merged: what ephemeral layers are made on (btrfs: a subvolume;
-#                            overlay: upper/ is a lower directory)
+#                            overlay: upper/ is a lower directory), and what persistent ones are compared with
 #   .new.<n>, .trash.<n>     half-made, and on its way out: the cleaner's
 #   made/<mark>              one for each subvolume that is ours: statfs's f_fsid, which no other subvolume of the file
 #                            system ever has. Directories, since their making and a rename after it reach the disk
@@ -213,9 +213,16 @@ imgboot_make_persistent() {
     read -r has 2> /dev/null < "$layer.toplayer"
     imgboot_update_persistent "$has"
   else
-    imgboot_new_layer ''
-    new=$imgboot_reply
-    [ -z "$imgboot_top" ] || imgboot_apply_to_layer "$new"
+    # What it was given stays beside it, so that what the system changes can be told from it.
+    [ -z "$imgboot_base" ] || imgboot_make_base
+    if [ "$imgboot_driver" = btrfs ]; then
+      imgboot_new_layer "$imgboot_base"
+      new=$imgboot_reply
+    else
+      imgboot_new_layer ''
+      new=$imgboot_reply
+      [ -z "$imgboot_top" ] || imgboot_apply_to_layer "$new"
+    fi
     imgboot_write_record toplayer "${imgboot_top_digest:-none}"
     imgboot_write_record chain "$imgboot_chain"
     imgboot_try 'writing the persistent layer to the disk' sync -f "$new"
@@ -238,6 +245,7 @@ imgboot_update_persistent() {
     return 0
   fi
   [ "$1" != "$imgboot_top_digest" ] || return 0
+  imgboot_make_base
   imgboot_write_record toplayer "applying $imgboot_top_digest"
   imgboot_try 'recording the top layer' sync -f "$imgboot_place"
   imgboot_apply_to_layer "$imgboot_place/persistent"

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { readMadeOn } from '../deploy/made-on.ts';
 import type { DriverName } from '../store/driver.ts';
-import { runCommand } from '../system/exec.ts';
 import type { Level } from './levels.ts';
 
 /** A writable layer as the initramfs makes them. @see docs/boot.md, "In deployments/<name>/ of the store" */
@@ -16,12 +16,10 @@ export interface WritableLayer {
  * @param directory the layer, in a version's or an image's directory
  */
 export async function readWritableLayer(driver: DriverName, directory: string): Promise<WritableLayer> {
-  const made = driver === 'btrfs' ? await markOf(directory) : join(directory, 'on');
-  const [chain] = list(made);
-  const [base] = chain === undefined ? [] : list(join(made, chain));
+  const { base } = await readMadeOn(driver, directory);
   return {
     level: levelOf(driver, directory),
-    base: base === undefined ? undefined : baseOf(driver, join(dirname(directory), base)),
+    base: base === undefined ? undefined : baseOf(driver, base),
   };
 }
 
@@ -35,14 +33,4 @@ function levelOf(driver: DriverName, directory: string): Level {
   return driver === 'btrfs'
     ? { directory, whole: true }
     : { directory: join(directory, 'upper'), whole: false };
-}
-
-/** A subvolume's mark lies beside it, under what the file system calls it. */
-async function markOf(subvolume: string): Promise<string> {
-  const { stdout } = await runCommand('stat', ['--file-system', '--format=%i', '--', subvolume]);
-  return join(dirname(subvolume), 'made', stdout.trim());
-}
-
-function list(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -15,7 +16,7 @@ mount --bind "$2/store" /mnt
 mount -o remount,bind,ro none /mnt
 printf '%s\\n' /mnt "$3" "$4" "$5" "$6" > /run/initramfs/clean.order
 busybox sh "$1"
-cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/upper' ! -path './*/work' ! -path './*/on' ! -path './*/file' | LC_ALL=C sort
+cd "$2/store/deployments/$3" && find . -maxdepth 2 -path './*' ! -path './*/upper' ! -path './*/work' ! -path './*/on' ! -path './*/file' ! -name '*.toplayer' | LC_ALL=C sort
 `;
 
 interface Cleaning {
@@ -23,7 +24,9 @@ interface Cleaning {
   base?: string;
   foreign?: string[];
   nested?: string;
-  directories?: string[];
+  /** Names -> what they were made on. */
+  madeOn?: Record<string, string>;
+  persistentTopLayer?: string;
 }
 
 describe.each(['btrfs', 'overlay'] as const)('the cleaner on a store of the %s driver', (driver) => {
@@ -63,11 +66,19 @@ describe.each(['btrfs', 'overlay'] as const)('the cleaner on a store of the %s d
   });
 });
 
-it('the cleaner leaves the merged top layer that the last ephemeral layer lies on', async () => {
-  const names = ['base.aa.11', 'base.bb.11', 'base.cc.11', 'ephemeral', 'ephemeral.1', 'persistent'];
-  const on = ['ephemeral/on/abc/base.bb.11', 'ephemeral.1/on/abc/base.cc.11'];
-  const left = await cleanedOf('overlay', names, { keep: 1, base: 'base.aa.11', directories: on });
-  expect(left).toEqual(['base.aa.11', 'base.bb.11', 'ephemeral', 'ephemeral.1', 'persistent']);
+describe.each(['btrfs', 'overlay'] as const)('the merged top layers, by the cleaner on %s,', (driver) => {
+  it('stay as long as a layer is kept that was made on them', async () => {
+    const bases = ['base.aa.11', 'base.bb.11', 'base.cc.11', 'base.dd.11', 'base.ee.11'];
+    const names = [...bases, 'ephemeral', 'ephemeral.1', 'ephemeral.2', 'persistent'];
+    const left = await cleanedOf(driver, names, {
+      keep: 1,
+      base: 'base.aa.11',
+      madeOn: { ephemeral: 'base.bb.11', 'ephemeral.1': 'base.cc.11', 'ephemeral.2': 'base.dd.11' },
+      persistentTopLayer: 'sha256:ee',
+    });
+    const gone = ['base.cc.11', 'ephemeral.1'];
+    expect(left).toEqual(names.filter((name) => !gone.includes(name)));
+  });
 });
 
 describe('the cleaner on btrfs', () => {
@@ -102,7 +113,12 @@ async function cleanedOf(driver: 'btrfs' | 'overlay', names: string[], options: 
     const script = options.foreign?.includes(name) ? make : `${make}; ${mark}`;
     await execa('sh', ['-euc', `${script}; touch "$1/file"`, 'sh', name], { cwd: place });
   }
-  await execa('mkdir', ['-p', '.', ...(options.directories ?? [])], { cwd: place });
+  for (const [name, base] of Object.entries(options.madeOn ?? {})) {
+    const on = driver === 'btrfs' ? '"made/$(stat -f -c %i "$1")' : '"$1/on';
+    await execa('sh', ['-euc', `mkdir -p ${on}/abc/$2"`, 'sh', name, base], { cwd: place });
+  }
+  if (options.persistentTopLayer !== undefined)
+    await writeFile(path.join(place, 'persistent.toplayer'), `${options.persistentTopLayer}\n`);
   if (options.nested !== undefined) {
     const script =
       'btrfs -q subvolume create "$1/a b"; btrfs -q subvolume create "$1/a b/c"; btrfs property set -ts "$1/a b" ro true';

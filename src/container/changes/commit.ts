@@ -1,14 +1,11 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { nextChainId } from '../../image/chain-id.ts';
 import type { Digest } from '../../image/digest.ts';
-import { LAYER_TYPE, type Config, type Descriptor, type HistoryEntry } from '../../image/manifest.ts';
+import type { Config } from '../../image/manifest.ts';
 import { storedName } from '../../image/reference.ts';
-import { adoptBlob, writeManifest } from '../../store/add-image.ts';
+import { addChangedImage } from '../../store/add-change.ts';
 import type { Image } from '../../store/image.ts';
-import { layerName } from '../../store/paths.ts';
 import type { Store } from '../../store/store.ts';
-import { publishLayer } from '../../store/unpack.ts';
 import type { Workspace } from '../../store/workspace.ts';
 import { snapshotSubvolume } from '../../system/btrfs.ts';
 import { runCommand } from '../../system/exec.ts';
@@ -52,33 +49,26 @@ export async function commitContainer(
   using _content = await store.lockContent('shared', request);
   request.progress?.({ step: `reading what ${record.name} has changed` });
   const made = await readChanges(store, container, workspace, request);
-  const layer = made.layer === undefined ? undefined : publish(store, { base, workspace, made: made.layer });
   const created = timestamp();
-  const history: HistoryEntry = {
-    created,
-    created_by: record.args.join(' '),
-    ...(request.author === undefined ? {} : { author: request.author }),
-    ...(request.message === undefined ? {} : { comment: request.message }),
-    ...(layer === undefined ? { empty_layer: true } : {}),
-  };
-  const manifest = writeManifest(store.paths, {
-    config: {
-      ...config,
+  const author = request.author === undefined ? {} : { author: request.author };
+  return await addChangedImage(store, {
+    base,
+    config: { ...config, created, ...author },
+    history: {
       created,
-      ...(request.author === undefined ? {} : { author: request.author }),
-      rootfs: {
-        type: 'layers',
-        diff_ids: [...base.config.rootfs.diff_ids, ...(layer === undefined ? [] : [made.layer!.diffId])],
-      },
-      history: [...(base.config.history ?? []), history],
+      created_by: record.args.join(' '),
+      ...author,
+      ...(request.message === undefined ? {} : { comment: request.message }),
     },
-    layers: [...base.manifest.layers, ...(layer === undefined ? [] : [layer])],
+    layer: made.layer === undefined ? undefined : { made: made.layer, ...layerPlaces(workspace) },
     workspace,
+    reference: name,
   });
-  if (name === undefined) await store.keep(manifest);
-  else await store.name(manifest, name);
-  const images = store.images();
-  return images.find(({ descriptor }) => descriptor.digest === manifest.digest)!.id;
+}
+
+/** Where the layer is made. */
+function layerPlaces(workspace: Workspace): { tar: string; newName: string } {
+  return { tar: join(workspace.path, 'layer.tar'), newName: workspace.newLayerName(0) };
 }
 
 /** The container goes on as soon as its files are read; with btrfs, as soon as there is a snapshot of them. */
@@ -104,7 +94,7 @@ async function readChanges(
       {
         ...job,
         latestSeconds: epoch === undefined ? undefined : BigInt(epoch),
-        layer: { tar: join(workspace.path, 'layer.tar'), newName: workspace.newLayerName(0) },
+        layer: layerPlaces(workspace),
       },
       { signal },
     );
@@ -136,25 +126,6 @@ async function copyLive(
   });
   rmSync(tar);
   return copy;
-}
-
-function publish(
-  store: Store,
-  { base, workspace, made }: { base: Image; workspace: Workspace; made: NonNullable<DiffResult['layer']> },
-): Descriptor {
-  const parent = base.layers.at(-1)?.chainId;
-  const chainId = nextChainId(parent, made.diffId);
-  // A plain tar's digest is its DiffID.
-  const digest = made.diffId as string as Digest;
-  adoptBlob(store.paths, { path: join(workspace.path, 'layer.tar'), digest });
-  if (!existsSync(store.paths.layer(layerName(chainId)))) {
-    publishLayer(store, {
-      newName: workspace.newLayerName(0),
-      name: layerName(chainId),
-      record: { chainId, diffId: made.diffId, parent: parent ?? null },
-    });
-  }
-  return { mediaType: LAYER_TYPE, digest, size: made.sizeBytes };
 }
 
 /** The image's config with what the container was run with, as docker and podman have it. */

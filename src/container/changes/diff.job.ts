@@ -1,14 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ImgbootError } from '../../errors.ts';
-import type { DiffId } from '../../image/digest.ts';
+import { diffTrees, type TreeChange } from '../../layer/diff-trees.ts';
 import { enterRoot } from '../../layer/enter-root.ts';
-import { applyChanges, writeLayerTar } from '../../layer/commit-upper.ts';
+import { makeChangeLayer, type MadeLayer } from '../../store/change-layer.ts';
 import type { DriverName } from '../../store/driver.ts';
 import { createDriver } from '../../store/drivers.ts';
 import type { LayerName } from '../../store/paths.ts';
 import { MS_BIND, mount, readXattrs } from '../../system/libc.ts';
-import { diffTrees, type TreeChange } from './diff-trees.ts';
 
 /** What a container has changed, to be told or to be made a layer, as plain data. */
 export interface DiffJob {
@@ -30,7 +28,7 @@ export interface DiffJob {
 export interface DiffResult {
   changes: { kind: TreeChange['kind']; path: string }[];
   /** Undefined where nothing was changed, or no layer was asked for. */
-  layer: { diffId: DiffId; sizeBytes: number } | undefined;
+  layer: MadeLayer | undefined;
 }
 
 export async function runJob(job: DiffJob): Promise<DiffResult> {
@@ -44,13 +42,7 @@ export async function runJob(job: DiffJob): Promise<DiffResult> {
   const changes = compare(view, job);
   if (job.layer === undefined || changes.length === 0)
     return { changes: changes.map(({ kind, path }) => ({ kind, path })), layer: undefined };
-  refuseWhiteoutNames(changes);
-  const layer = writeLayerTar(changes, { upper: changed, output: job.layer.tar });
-  const scratch = join(job.scratch, 'layer');
-  mkdirSync(scratch);
-  const fresh = driver.begin(job.layers, { newName: job.layer.newName, parents: job.chain, scratch });
-  applyChanges(changes, { upper: changed, root: fresh.root });
-  fresh.seal();
+  const layer = makeChangeLayer(changes, { ...job, ...job.layer, changed });
   return { changes: [], layer };
 }
 
@@ -66,16 +58,4 @@ function compare(view: string, job: DiffJob): TreeChange[] {
     made: job.made,
     latestSeconds: job.latestSeconds,
   });
-}
-
-function refuseWhiteoutNames(changes: readonly TreeChange[]): void {
-  const forbidden = changes.find(
-    ({ kind, path }) => kind !== 'deleted' && path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.'),
-  );
-  if (forbidden === undefined) return;
-  throw new ImgbootError(
-    'IMGBOOT_BAD_LAYER',
-    `the file ${JSON.stringify(`/${forbidden.path}`)} cannot be kept: in a layer, a name that begins with .wh. deletes a file`,
-    { hint: 'rename or remove it in the container' },
-  );
 }

@@ -3,7 +3,7 @@ import { jobModule, runIsolated } from '../../system/isolate.ts';
 import { FileLock } from '../../system/lock.ts';
 import type { OperationOptions } from '../../system/progress.ts';
 import type { DiffJob, DiffResult } from './diff.job.ts';
-import type { TreeChange } from './diff-trees.ts';
+import type { TreeChange } from '../../layer/diff-trees.ts';
 import type { Container } from '../record.ts';
 import { madePlaces } from '../writable-layer.ts';
 

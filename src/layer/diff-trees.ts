@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { readXattrs } from '../system/libc.ts';
 import {
   entryTypeOf,
   isWhiteoutNode,
@@ -6,11 +7,10 @@ import {
   whiteoutEntry,
   withoutIgnored,
   type Change,
-} from '../../layer/changes.ts';
-import { readXattrs } from '../../system/libc.ts';
-import { sameFileContent } from '../../system/same-content.ts';
+} from './changes.ts';
+import { differencesBetween, type Difference } from './differences.ts';
 
-/** A path at which a container's root file system differs from its image's. */
+/** A path at which a root file system differs from the one that it was made of. */
 export interface TreeChange extends Change {
   kind: 'added' | 'changed' | 'deleted';
   /** A byte string, relative to the root. */
@@ -20,13 +20,20 @@ export interface TreeChange extends Change {
 export interface TreesToCompare {
   /** The whole root file system, or with `whole` false only what was changed of it: an overlay's upper directory. */
   changed: string;
+  /** Its inodes are those of `below`, but for what was changed: it is a snapshot of it, or an overlay over it. */
   whole: boolean;
-  /** The image's root file system. */
+  /** That overlay lies on several file systems, and numbers their inodes anew. */
+  renumbered?: boolean;
+  /** What it was made of. */
   below: string;
   /** Places that were made to be mounted over, from the root. */
   made: readonly string[];
   /** No time is later, in seconds since 1970. */
   latestSeconds: bigint | undefined;
+  /** Which changes to tell, by their paths: all where undefined. A new directory comes with what is wanted in it. */
+  wanted?: ReadonlySet<string>;
+  /** Directories that are neither looked into nor told. */
+  passOver?: (path: string) => boolean;
 }
 
 /** What lies at a path, while it is not known yet whether it is a change. */
@@ -35,10 +42,12 @@ interface Node {
   kind: TreeChange['kind'] | 'same';
   stats: BigIntStats | undefined;
   children: Node[];
+  /** A directory where there was none. */
+  isNew?: boolean;
 }
 
 /**
- * What a container has changed, in the order of a layer, the same for both drivers: what is as it was is no change,
+ * What was changed, in the order of a layer, the same for both drivers: what is as it was is no change,
  * though an overlay has copied it; each deletion is one of its own, also where a directory was made anew; the
  * directories above a change go with it; and of a file with several names, all go with any.
  */
@@ -49,6 +58,7 @@ export function diffTrees(trees: TreesToCompare): TreeChange[] {
 class TreeDiff {
   readonly #trees: TreesToCompare;
   readonly #made: ReadonlySet<string>;
+  readonly #device: bigint;
   /** Inode -> what has that name. */
   readonly #links = new Map<bigint, Node[]>();
   /** Inode -> the first name that is a part of the change. */
@@ -57,6 +67,7 @@ class TreeDiff {
   constructor(trees: TreesToCompare) {
     this.#trees = trees;
     this.#made = new Set(trees.made.map((path) => path.replace(/^\/+/, '')));
+    this.#device = lstatSync(trees.changed, { bigint: true }).dev;
   }
 
   run(): TreeChange[] {
@@ -77,6 +88,7 @@ class TreeDiff {
   }
 
   #node(path: string, hasBelow: boolean): Node | undefined {
+    if (this.#trees.whole && hasBelow && this.#isUntouched(path)) return undefined;
     const found = lstatSync(this.#changed(path), { bigint: true, throwIfNoEntry: false });
     const isThere = found !== undefined && !isWhiteoutNode(found) && entryTypeOf(found) !== undefined;
     const below = hasBelow
@@ -84,7 +96,8 @@ class TreeDiff {
       : undefined;
     if (!isThere)
       return below === undefined ? undefined : { path, kind: 'deleted', stats: undefined, children: [] };
-    if (found.isDirectory()) return this.#directoryNode(path, found, below);
+    if (found.isDirectory())
+      return this.#trees.passOver?.(path) === true ? undefined : this.#directoryNode(path, found, below);
     const kind = below === undefined ? 'added' : this.#isSame(path, found, below) ? 'same' : 'changed';
     const node: Node = { path, kind, stats: found, children: [] };
     if (found.nlink > 1n) this.#links.set(found.ino, [...(this.#links.get(found.ino) ?? []), node]);
@@ -92,47 +105,56 @@ class TreeDiff {
     return node;
   }
 
+  /**
+   * Whether a file with one name is the very inode that it was made of. Most of a system is: without big integers this
+   * takes a third of the time.
+   */
+  #isUntouched(path: string): boolean {
+    const found = lstatSync(this.#changed(path), { throwIfNoEntry: false });
+    if (found === undefined || found.isDirectory() || found.nlink > 1) return false;
+    const below = lstatSync(this.#below(path), { throwIfNoEntry: false });
+    if (below === undefined || found.ctimeMs !== below.ctimeMs) return false;
+    return this.#trees.renumbered === true
+      ? found.mtimeMs === below.mtimeMs && found.size === below.size && found.mode === below.mode
+      : found.ino === below.ino;
+  }
+
   #directoryNode(path: string, stats: BigIntStats, below: BigIntStats | undefined): Node {
     const hasBelow = below?.isDirectory() === true;
-    const opaque = readXattrs(this.#changed(path)).get('trusted.overlay.opaque')?.toString() === 'y';
-    const children = this.#directory(path, { whole: this.#trees.whole || opaque, hasBelow });
+    const whole = this.#trees.whole || isOpaque(this.#changed(path));
+    // What lies in a subvolume of its own is no part of a snapshot.
+    const children = stats.dev === this.#device ? this.#directory(path, { whole, hasBelow }) : [];
     const kind = below === undefined ? 'added' : this.#isSame(path, stats, below) ? 'same' : 'changed';
-    return { path, kind, stats, children };
+    return { path, kind, stats, children, isNew: !hasBelow };
   }
 
   #isSame(path: string, a: BigIntStats, b: BigIntStats): boolean {
     // Of a snapshot and its source, an inode that nobody has touched is the same one.
     if (this.#trees.whole && a.ino === b.ino && a.ctimeNs === b.ctimeNs) return true;
-    const alike =
-      a.mode === b.mode &&
-      a.uid === b.uid &&
-      a.gid === b.gid &&
-      a.rdev === b.rdev &&
-      a.mtimeNs === b.mtimeNs &&
-      (!a.isFile() || a.size === b.size);
-    if (!alike || this.#attributes(this.#changed(path)) !== this.#attributes(this.#below(path))) return false;
-    if (a.isSymbolicLink())
-      return readlinkSync(this.#changed(path), 'latin1') === readlinkSync(this.#below(path), 'latin1');
-    return !a.isFile() || sameFileContent(this.#changed(path), this.#below(path));
-  }
-
-  #attributes(path: Buffer): string {
-    return [...withoutIgnored(readXattrs(path))]
-      .map(([name, value]) => `${name}=${value.toString('hex')}`)
-      .join(' ');
+    const sides = [
+      { path: this.#changed(path), stats: a },
+      { path: this.#below(path), stats: b },
+    ] as const;
+    return differencesBetween(...sides).next().done === true;
   }
 
   #changesOf(node: Node): TreeChange[] {
     const { path, kind, stats } = node;
+    const isWanted = this.#trees.wanted?.has(path) ?? true;
+    if (!isWanted && stats?.isDirectory() !== true) return [];
     if (kind === 'deleted' || stats === undefined)
       return [{ kind: 'deleted', path, entry: whiteoutEntry(path), source: undefined }];
-    if (stats.isDirectory()) return this.#directoryChanges(node, stats);
+    if (stats.isDirectory()) return this.#directoryChanges(node, { stats, isWanted });
     if (kind === 'same' || (kind === 'added' && stats.size === 0n && this.#made.has(path))) return [];
     return [{ kind, path, ...this.#fileChange(path, stats) }];
   }
 
-  #directoryChanges({ path, kind, children }: Node, stats: BigIntStats): TreeChange[] {
+  #directoryChanges(
+    { path, kind, children, isNew }: Node,
+    { stats, isWanted }: { stats: BigIntStats; isWanted: boolean },
+  ): TreeChange[] {
     const below = children.flatMap((child) => this.#changesOf(child));
+    if (!isWanted && (below.length === 0 || isNew !== true)) return below;
     if (below.length === 0 && (kind === 'same' || (kind === 'added' && this.#isMade(path)))) return [];
     const xattrs = withoutIgnored(readXattrs(this.#changed(path)));
     const metadata = metadataEntry(`${path}/`, stats, this.#trees.latestSeconds);
@@ -165,4 +187,17 @@ class TreeDiff {
   #below(path: string): Buffer {
     return Buffer.from(`${this.#trees.below}/${path}`, 'latin1');
   }
+}
+
+/** In what a path differs that {@link diffTrees} told as changed. */
+export function explainChange(trees: Pick<TreesToCompare, 'changed' | 'below'>, path: string): Difference[] {
+  const [a, b] = [trees.changed, trees.below].map((root) => {
+    const full = Buffer.from(`${root}/${path}`, 'latin1');
+    return { path: full, stats: lstatSync(full, { bigint: true }) };
+  });
+  return [...differencesBetween(a!, b!)];
+}
+
+function isOpaque(directory: Buffer): boolean {
+  return readXattrs(directory).get('trusted.overlay.opaque')?.toString() === 'y';
 }

@@ -1,0 +1,41 @@
+import type { Drift } from '../drift/diff-root.ts';
+import { isTold, type DriftChange } from '../drift/drift.ts';
+import type { PackageChange } from '../drift/package-changes.ts';
+import { showName } from '../top-layer/show.ts';
+
+const letters = { added: 'A', changed: 'C', deleted: 'D' } as const;
+
+/** A line for each package, and for each change that is no package's and no boot's; for those, too, where asked for. */
+export function driftLines(
+  { packages, changes }: Drift,
+  { files, all }: { files: boolean; all: boolean },
+): string[] {
+  const isShown = (change: DriftChange): boolean =>
+    (all || isTold(change)) && (files || change.package === undefined);
+  return [
+    ...packages.map((one, index) =>
+      packageLine(one, changes.filter((change) => change.package === index).length),
+    ),
+    ...changes.filter(isShown).map(changeLine),
+  ];
+}
+
+function packageLine({ kind, name, version, before, automatic }: PackageChange, files: number): string {
+  const versions = before === undefined ? version : `${before} -> ${version}`;
+  const words = [
+    `${files} ${files === 1 ? 'path' : 'paths'}`,
+    ...(automatic && kind === 'installed' ? ['for another package'] : []),
+  ];
+  return `${kind.padEnd('installed'.length)} ${name} ${versions} (${words.join(', ')})`;
+}
+
+function changeLine({ kind, path, differs, type, ignored }: DriftChange): string {
+  // That its content changed, and so its time, need not be said.
+  const said = differs.filter((one) => one !== 'time' && one !== 'content');
+  const notes = [
+    ...(said.length === 0 ? [] : differs.filter((one) => one !== 'time')),
+    ...(ignored === undefined ? [] : [`ignored: ${ignored}`]),
+  ];
+  const name = `/${showName(path)}` + (type === 'directory' ? '/' : '');
+  return `${letters[kind]} ${name}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+}

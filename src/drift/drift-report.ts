@@ -1,0 +1,44 @@
+import type { Drift } from './diff-root.ts';
+import { isTold, type DriftChange } from './drift.ts';
+import type { PackageChange } from './package-changes.ts';
+import { showName } from '../top-layer/show.ts';
+
+/** A {@link Drift} as `--json` tells it. */
+export interface DriftReport {
+  root: { name: string; layer: string; booted: boolean; chain: string };
+  packages: PackageChange[];
+  changes: {
+    kind: DriftChange['kind'];
+    /** Absolute; what is no text is `\xNN`. */
+    path: string;
+    type: DriftChange['type'] | null;
+    differs: DriftChange['differs'];
+    /** Its package's name; `database` of package managers' own files. */
+    package: string | null;
+    ignored: string | null;
+  }[];
+  notes: string[];
+}
+
+export function driftReport(
+  { root, packages, changes, notes }: Drift,
+  { all }: { all: boolean },
+): DriftReport {
+  const { name, layer, booted, chainId } = root;
+  return {
+    root: { name, layer, booted, chain: chainId },
+    packages,
+    changes: changes
+      .filter((change) => all || isTold(change))
+      .map((change) => ({
+        kind: change.kind,
+        path: `/${showName(change.path)}`,
+        type: change.type ?? null,
+        differs: change.differs,
+        package:
+          typeof change.package === 'number' ? packages[change.package]!.name : (change.package ?? null),
+        ignored: change.ignored ?? null,
+      })),
+    notes,
+  };
+}

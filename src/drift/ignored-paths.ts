@@ -1,0 +1,132 @@
+/** What every boot changes, or every day of a running system, and says nothing of what somebody wanted. */
+export interface IgnoredPaths {
+  why: string;
+  /**
+   * Absolute. `*` stands for any characters but a slash, `**` for directories, as many as there are; a name that ends in
+   * a slash is a directory with all in it.
+   */
+  paths: readonly string[];
+}
+
+/** The list that `imgboot deployment diff` leaves out. docs/drift.md shows it, and a test compares the two. */
+export const ignoredPaths: readonly IgnoredPaths[] = [
+  {
+    why: 'what is empty or mounted over when the system starts',
+    paths: [
+      '/dev/',
+      '/proc/',
+      '/sys/',
+      '/run/',
+      '/tmp/',
+      '/var/tmp/',
+      '/var/run/',
+      '/var/lock/',
+      '/lost+found/',
+    ],
+  },
+  {
+    why: 'logs, caches, and what can be made again',
+    paths: [
+      '/var/log/',
+      '/var/cache/',
+      '/root/.cache/',
+      '/home/*/.cache/',
+      '/etc/ld.so.cache',
+      '/etc/udev/hwdb.bin',
+      '/usr/lib/udev/hwdb.bin',
+      '/usr/lib/python3*/**/__pycache__/',
+      '/var/lib/systemd/catalog/',
+      '/var/lib/man-db/',
+      '/var/lib/mlocate/',
+      '/var/lib/plocate/',
+      '/var/backups/',
+    ],
+  },
+  {
+    why: 'who and where this machine is, as each boot finds it out',
+    paths: [
+      '/etc/machine-id',
+      '/var/lib/dbus/machine-id',
+      '/etc/mtab',
+      '/etc/resolv.conf',
+      '/etc/adjtime',
+      '/var/lib/dhcp/',
+      '/var/lib/dhclient/',
+      '/var/lib/dhcpcd/',
+      '/var/lib/NetworkManager/*.lease',
+      '/var/lib/NetworkManager/timestamps',
+      '/var/lib/NetworkManager/seen-bssids',
+      '/var/lib/NetworkManager/NetworkManager.state',
+      '/var/lib/NetworkManager/NetworkManager-intern.conf',
+    ],
+  },
+  {
+    why: 'what services remember from one day to the next',
+    paths: [
+      '/etc/.updated',
+      '/var/.updated',
+      '/var/lib/systemd/random-seed',
+      '/var/lib/systemd/timers/',
+      '/var/lib/systemd/timesync/',
+      '/var/lib/systemd/coredump/',
+      '/var/lib/systemd/pstore/',
+      '/var/lib/systemd/backlight/',
+      '/var/lib/systemd/rfkill/',
+      '/var/lib/private/',
+      '/var/lib/machines/',
+      '/var/lib/portables/',
+      '/var/lib/seedrng/',
+      '/var/lib/random-seed',
+      '/var/lib/misc/random-seed',
+      '/var/lib/urandom/',
+      '/var/lib/logrotate/',
+      '/var/lib/logrotate.status',
+      '/var/lib/alsa/',
+      '/var/lib/upower/',
+      '/var/lib/chrony/',
+      '/var/lib/ntp/',
+      '/var/lib/ntpsec/',
+      '/var/lib/sudo/',
+      '/var/db/sudo/',
+      '/var/spool/anacron/',
+    ],
+  },
+  {
+    why: 'what package managers lock, fetch and keep of yesterday',
+    paths: [
+      '/var/lib/apt/lists/',
+      '/var/lib/apt/periodic/',
+      '/var/lib/apt/daily_lock',
+      '/var/lib/dpkg/lock',
+      '/var/lib/dpkg/lock-frontend',
+      '/var/lib/dpkg/triggers/Lock',
+      '/var/lib/dpkg/*-old',
+      '/var/lib/pacman/sync/',
+      '/var/lib/dnf/',
+      '/var/lib/rpm/.rpm.lock',
+      '/var/lib/rpm/__db.*',
+      '/lib/apk/db/lock',
+      '/usr/lib/apk/db/lock',
+      '/etc/.pwd.lock',
+      '/etc/passwd-',
+      '/etc/group-',
+      '/etc/shadow-',
+      '/etc/gshadow-',
+      '/etc/subuid-',
+      '/etc/subgid-',
+    ],
+  },
+  {
+    why: 'what people leave behind who look around',
+    paths: [
+      '/root/.bash_history',
+      '/root/.ash_history',
+      '/root/.lesshst',
+      '/root/.viminfo',
+      '/home/*/.bash_history',
+      '/home/*/.ash_history',
+      '/home/*/.lesshst',
+      '/home/*/.viminfo',
+    ],
+  },
+];

@@ -1,9 +1,9 @@
 import { ImgbootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { findTopLayer } from '../deploy/top-layer.ts';
 import { examineOnImage, examineOnRoot, type ExamineRequest } from '../top-layer/examine-image.ts';
 import { requireRoot } from './base-command.ts';
+import { storeWithImage } from './store-with-image.ts';
 import { topLayerReport, type TopLayerReport } from './top-layer-report.ts';
 
 /** Looks at a top layer beside an image, or a root file system, as the flags say. @throws IMGBOOT_USAGE */
@@ -28,8 +28,8 @@ export async function examineAsAsked(
     return topLayerReport(await examineOnRoot({ ...options, place, root }), { place, target: root });
   }
   requireRoot(`${command} of an image`);
-  const store = Store.open(storePath);
-  const image = store.image(reference!);
+  const { store, reference: taken } = await storeWithImage(storePath, reference!, options);
+  const image = store.image(taken);
   const examined = await examineOnImage(store, { ...options, place, image });
   return topLayerReport(examined, { place, target: image.reference ?? image.id });
 }

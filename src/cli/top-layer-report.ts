@@ -1,3 +1,4 @@
+import type { Collisions } from '../deploy/collisions.ts';
 import type { Effect } from '../top-layer/effects.ts';
 import type { Examined } from '../top-layer/examine-image.ts';
 import type { Finding } from '../top-layer/finding.ts';
@@ -49,6 +50,14 @@ export function topLayerReport(
 /** The collisions as lines, each with what to do. */
 export function findingLines(findings: readonly Finding[]): string[] {
   return findings.flatMap(({ level, path, message, hint }) => [`${level}: ${path}: ${message}`, `  ${hint}`]);
+}
+
+/** What a deployment's top layer collides with, as lines. */
+export function collisionLines({ findings, unchecked }: Collisions): string[] {
+  if (unchecked !== null) return [`warning: the top layer was not checked against the image: ${unchecked}`];
+  return findings.length === 0
+    ? []
+    : ['The top layer collides with the image (imgboot toplayer check):', ...findingLines(findings)];
 }
 
 /** A line for an effect: `replace  /etc/motd (content)`. */

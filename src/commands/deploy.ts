@@ -1,5 +1,6 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { collisionLines } from '../cli/top-layer-report.ts';
 import { bootFlags, findFlags, moduleFlags, readBootFlags } from '../cli/deploy-flags.ts';
 import { storeWithImage } from '../cli/store-with-image.ts';
 import { deployImage, type Deployed } from '../deploy/deploy.ts';
@@ -37,6 +38,7 @@ export default class Deploy extends ImgbootCommand {
       progress: this.progress,
       signal: this.signal,
     });
+    for (const line of collisionLines(deployed.collisions)) this.tell(line);
     this.log(`${deployed.id} is booted by default from now on (kernel ${deployed.kver}).`);
     for (const id of deployed.removed) this.log(`Removed: ${id}`);
     return deployed;

@@ -1,5 +1,6 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { collisionLines } from '../cli/top-layer-report.ts';
 import { registryFlags, registryOptions } from '../cli/flags.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import { switchImage } from '../deploy/upgrade.ts';
@@ -30,6 +31,7 @@ export default class Switch extends ImgbootCommand {
       progress: this.progress,
       signal: this.signal,
     });
+    for (const line of collisionLines(deployed.collisions)) this.tell(line);
     this.log(`${deployed.id} is booted by default from now on (kernel ${deployed.kver}).`);
     for (const id of deployed.removed) this.log(`Removed: ${id}`);
     return deployed;

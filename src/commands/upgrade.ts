@@ -1,5 +1,7 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { collisionLines } from '../cli/top-layer-report.ts';
+import { noCollisions } from '../deploy/collisions.ts';
 import { registryFlags, registryOptions } from '../cli/flags.ts';
 import { checkUpgrade, upgrade, type Upgraded } from '../deploy/upgrade.ts';
 import { Store } from '../store/store.ts';
@@ -34,6 +36,7 @@ export default class Upgrade extends ImgbootCommand {
       progress: this.progress,
       signal: this.signal,
     });
+    for (const line of collisionLines(upgraded.collisions ?? noCollisions)) this.tell(line);
     this.log(this.#words(upgraded));
     for (const id of upgraded.deployed?.removed ?? []) this.log(`Removed: ${id}`);
     return upgraded;

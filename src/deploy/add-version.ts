@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { freeBytes } from '../system/free-space.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { Change } from './change.ts';
+import { newCollisions, noCollisions, type Collisions } from './collisions.ts';
 import {
   allVersions,
   versionDirectory,
@@ -20,6 +21,7 @@ import {
   type Version,
 } from './deployments.ts';
 import { readFacts } from './facts.ts';
+import { presentVersion } from './find.ts';
 import { makeVersion } from './make-version.ts';
 import { seedPersistent } from './persist.ts';
 import { unprotected, unretained, withDefault, withoutVersions } from './retain.ts';
@@ -35,6 +37,8 @@ export interface Deployed {
   kver: string;
   /** Versions that nothing kept. */
   removed: string[];
+  /** Of its top layer with the image. */
+  collisions: Collisions;
 }
 
 export interface VersionRequest extends OperationOptions {
@@ -61,6 +65,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
   let removed: NamedVersion[];
   const number = before.deployments.find((one) => one.name === name)?.next ?? 1;
   let kver: string;
+  const collisions = await collisionsOf(store, request);
   {
     // Nobody may take the layers away until deployments.json names them.
     using _content = await store.lockContent('shared', request);
@@ -99,7 +104,17 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
     image: image.id,
     kver,
     removed: removed.map(({ id }) => id),
+    collisions,
   };
+}
+
+/** What collides that did not with the version of that name which is booted now; of another machine nothing is known. */
+async function collisionsOf(store: Store, request: VersionRequest): Promise<Collisions> {
+  const { change, name, image, settings, progress, signal } = request;
+  if (change.bootDirectory !== undefined) return noCollisions;
+  const known = change.deployments.deployments.find((one) => one.name === name);
+  const present = known && presentVersion(change.deployments, known);
+  return await newCollisions(store, { image, settings, present, progress, signal });
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   type Deployment,
   type Deployments,
   type NamedVersion,
+  type Version,
 } from './deployments.ts';
 
 /** @throws IMGBOOT_NO_DEPLOYMENTS */
@@ -33,6 +34,11 @@ export function findDeployment(deployments: Deployments, name: string | undefine
     JSON.stringify(wanted),
     deployments.deployments.map((one) => one.name),
   );
+}
+
+/** The one that is booted by default, or the newest. */
+export function presentVersion(deployments: Deployments, { name, versions }: Deployment): Version {
+  return versions.find(({ number }) => deployments.default === `${name}/${number}`) ?? versions.at(-1)!;
 }
 
 /**

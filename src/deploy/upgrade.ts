@@ -12,8 +12,8 @@ import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { addVersion, type Deployed } from './add-version.ts';
 import { Change, type ChangeOptions } from './change.ts';
-import { type Deployment, type Deployments, type Version } from './deployments.ts';
-import { findDeployment, noDeployments, requireDeployments } from './find.ts';
+import { newCollisions, type Collisions } from './collisions.ts';
+import { findDeployment, noDeployments, presentVersion, requireDeployments } from './find.ts';
 
 export interface UpgradeRequest extends ChangeOptions, RegistryOptions {
   /** Of the deployment; the one that is booted by default when undefined. */
@@ -28,12 +28,30 @@ export interface Upgraded {
   id: string;
   /** There is a newer image than that version's, or was before it was made. */
   newer: boolean;
+  /**
+   * Of the top layer with the newer image; undefined where there is none, or it has to be fetched before anything can be
+   * said of it.
+   */
+  collisions?: Collisions | undefined;
   /** Undefined where nothing was made. */
   deployed?: Deployed | undefined;
 }
 
-/** Says whether there is a newer image for a deployment; changes nothing. */
+/** Says whether there is a newer image for a deployment, and where its top layer collides with that; changes nothing. */
 export async function checkUpgrade(store: Store, request: UpgradeRequest): Promise<Upgraded> {
+  const checked = await findNewer(store, request);
+  const { name, reference, newer } = checked;
+  if (!newer || isEngineName(reference) || isRemote(reference)) return checked;
+  const deployments = requireDeployments(store.paths);
+  const present = presentVersion(deployments, findDeployment(deployments, name));
+  const image = store.image(reference);
+  return {
+    ...checked,
+    collisions: await newCollisions(store, { ...request, image, settings: present, present }),
+  };
+}
+
+async function findNewer(store: Store, request: UpgradeRequest): Promise<Upgraded> {
   const deployment = findDeployment(requireDeployments(store.paths), request.name);
   const newest = deployment.versions.at(-1)!;
   const newer = (await currentChain(store, { ...request, reference: newest.reference })) !== newest.chain;
@@ -51,13 +69,13 @@ export async function checkUpgrade(store: Store, request: UpgradeRequest): Promi
  * rolled back from. An image of a registry is pulled.
  */
 export async function upgrade(store: Store, request: UpgradeRequest): Promise<Upgraded> {
-  const checked = await checkUpgrade(store, request);
+  const checked = await findNewer(store, request);
   if (!checked.newer) return checked;
   const { name, reference } = checked;
   if (isEngineName(reference)) await takeImage(store, reference, request);
   else if (isRemote(reference)) await pullImage(store, { ...request, from: imageName(reference), reference });
   const deployed = await renew(store, { ...request, name, reference });
-  return { name, reference, id: deployed.id, newer: true, deployed };
+  return { name, reference, id: deployed.id, newer: true, collisions: deployed.collisions, deployed };
 }
 
 /** Has a deployment follow another image from now on, and makes a version of it. An image of a registry is pulled. */
@@ -101,11 +119,6 @@ async function renew(
     progress,
     signal,
   });
-}
-
-/** The one that is booted by default, or the newest. */
-function presentVersion(deployments: Deployments, { name, versions }: Deployment): Version {
-  return versions.find(({ number }) => deployments.default === `${name}/${number}`) ?? versions.at(-1)!;
 }
 
 /** Of the image that a reference has now: in its registry, or in the store. */

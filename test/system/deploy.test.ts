@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Collisions } from '../../src/deploy/collisions.ts';
 import { deployImage } from '../../src/deploy/deploy.ts';
 import { undeploy } from '../../src/deploy/undeploy.ts';
 import type { LoaderName } from '../../src/loader/machine.ts';
@@ -14,7 +15,7 @@ import { registry } from '../support/registry.ts';
 import { runCli, runCliOk } from '../support/run-cli.ts';
 import { tar } from '../support/tar-builder.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-import { drivers, storeFilesystem, type StoreFilesystem } from '../support/test-store.ts';
+import { drivers, leftovers, storeFilesystem, type StoreFilesystem } from '../support/test-store.ts';
 
 describe.each(drivers)('on a machine with a system of its own, with the $driver driver', (driver) => {
   let host: DeployHost;
@@ -70,6 +71,41 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
     expect(untimed(await listing(path.join(host.boot, 'loader')))).toEqual(untimed(before));
     expect(readdirSync(host.boot).sort()).toEqual(['loader', 'lost+found']);
     expect(readdirSync(path.join(host.store.path, 'deployments'))).toEqual([]);
+  });
+
+  it('where its top layer collides with the next image is told beforehand', async () => {
+    const top = host.filesystem.directory('top');
+    const [old, fresh] = [path.join(top, 'etc/old'), path.join(top, 'etc/fresh')];
+    mkdirSync(path.dirname(old));
+    for (const file of [old, fresh]) writeFileSync(file, '');
+    chownSync(old, 4711, 0);
+    const codes = (text: string): string[] =>
+      (JSON.parse(text) as { collisions: Collisions }).collisions.findings.map(
+        ({ level, code, path }) => `${level} ${code} ${path}`,
+      );
+
+    const first = await host.store.cli('deploy', ['desktop', '--boot-dir', host.boot, '--top-layer', top]);
+    expect(first.stderr).toContain('warning: /etc/old: uid 4711 owns /etc/old, and no user has it');
+    await host.load('desktop:latest', 2, { path: 'etc/fresh/', type: 'directory' });
+    expect(codes(await host.store.cliOk('upgrade', ['--check', '--json']))).toEqual([
+      'warning file-for-directory /etc/fresh',
+    ]);
+    const second = await host.store.cli('upgrade');
+    expect(second.stderr).toContain(
+      "warning: /etc/fresh: the image's directory /etc/fresh, with all that is in it",
+    );
+    expect(second.stderr).not.toContain('4711');
+    expect(second.stdout).toContain('desktop/2 is booted by default');
+
+    // What cannot be looked at is no reason not to deploy.
+    await rm(top, { recursive: true });
+    await host.load('desktop:latest', 3);
+    const third = await host.store.cli('upgrade');
+    expect(third.stderr).toMatch(
+      /warning: the top layer was not checked against the image: .* is no directory there/,
+    );
+    expect(third.stdout).toContain('desktop/3 is booted by default');
+    expect(await leftovers(host.store.path)).toEqual([]);
   });
 
   it('the newest are kept, with the good one, the default and what is pinned', async () => {

@@ -15,22 +15,23 @@ import { uefiFirmware } from '../../src/vm/firmware.ts';
 const GIBIBYTE = 2 ** 30;
 
 /** A unit of this machine's that shows what the tutorial promises, and ends the boot. */
-const facts = `[Unit]
-Wants=multi-user.target
+const unit = `[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
 StandardOutput=tty
 TTYPath=/dev/ttyS0
-ExecStart=sh -c 'echo FACT host $(hostname)
+ExecStart=/bin/sh /etc/facts
+`;
+const facts = `echo FACT host $(hostname)
 echo FACT users $(getent passwd alice systemd-network | cut -d: -f1)
 echo FACT disk $(findmnt -no FSTYPE /mnt/linux) $(ls -d /mnt/linux/boot_docker)
-echo FACT version $(cat /etc/version)
+echo FACT version $(cat /etc/version 2>&1)
 echo FACT left $(cat /left 2>&1)
 echo FACT docker $(ls /var/lib/docker/image)
-echo FACT report $(tr -d " \\n" < /run/imgboot/boot.json)
+echo FACT report $(tr -d ' \\n' < /run/imgboot/boot.json)
 echo here > /left
-systemctl poweroff'
+systemctl poweroff
 `;
 
 it(
@@ -124,9 +125,9 @@ function blockBelow(text: string, title: string, number = 0): string {
 
 async function addFacts(top: string): Promise<void> {
   const units = path.join(top, 'etc/systemd/system');
-  await mkdir(path.join(units, 'graphical.target.wants'), { recursive: true });
   await mkdir(path.join(units, 'multi-user.target.wants'), { recursive: true });
-  await writeFile(path.join(units, 'facts.service'), facts);
+  await writeFile(path.join(top, 'etc/facts'), facts);
+  await writeFile(path.join(units, 'facts.service'), unit);
   await symlink('../facts.service', path.join(units, 'multi-user.target.wants/facts.service'));
 }
 
@@ -134,25 +135,22 @@ async function addFacts(top: string): Promise<void> {
 async function writeEsp(file: string, { boot, tutorial }: { boot: string; tutorial: string }): Promise<void> {
   const entry = blockBelow(tutorial, 'The boot entry', 1).replace(
     /toplayer_path=boot_docker/,
-    '$& console=ttyS0 systemd.show_status=no',
+    '$& console=ttyS0 quiet systemd.show_status=no',
   );
   const settings = 'timeout -1\ntextonly true\nuse_nvram false\nscanfor manual\ndefault_selection 1\n';
   const unpacked = path.join(path.dirname(file), 'refind');
   await mkdir(unpacked, { recursive: true });
-  await execa('tar', [
-    '-xf',
-    await refindLayer(),
-    '-C',
-    unpacked,
-    '--strip-components=4',
-    '--wildcards',
-    '*/refind_x64.efi',
-  ]);
+  await execa('tar', ['-xf', await refindLayer(), '-C', unpacked]);
   await execa('rm', ['-f', file]);
   await execa('truncate', ['-s', '192M', file]);
   await execa('mkfs.vfat', ['-F', '32', file]);
   await execa('mmd', ['-i', file, '::/EFI', '::/EFI/BOOT']);
-  await execa('mcopy', ['-i', file, path.join(unpacked, 'refind_x64.efi'), '::/EFI/BOOT/BOOTX64.EFI']);
+  await execa('mcopy', [
+    '-i',
+    file,
+    path.join(unpacked, 'usr/share/refind/refind/refind_x64.efi'),
+    '::/EFI/BOOT/BOOTX64.EFI',
+  ]);
   await execa('mcopy', ['-i', file, '-', '::/EFI/BOOT/refind.conf'], { input: `${settings}${entry}` });
   await execa('mcopy', ['-s', '-i', file, path.join(boot, 'desktop'), '::/']);
 }

@@ -8,9 +8,10 @@ import { describeMachine } from './bench/machine.ts';
 import type { DiskKind } from './power-cut/disk.ts';
 import { withFigures, asText } from './power-cut/figures.ts';
 import { writeImages } from './power-cut/images.ts';
+import { sessions } from './power-cut/sessions.ts';
 import { sweepDisk, titleOf, type Figures } from './power-cut/sweep.ts';
 
-// `npm run power-cut -- [POINTS [KIND...]]`: what is on a disk after its machine lost its power boots, and is whole.
+// `npm run power-cut -- [POINTS [KIND|COMMAND...]]`: what is on a disk after its machine lost its power boots, and is whole.
 
 const usualKinds = ['ext4:extlinux:bios', 'btrfs:systemd-boot:uefi'];
 
@@ -20,7 +21,11 @@ const lanes = Math.min(2, availableParallelism());
 const [pointsText = '200', ...asked] = process.argv.slice(2);
 const points = Number(pointsText);
 if (!Number.isInteger(points) || points < 1) stop(`${JSON.stringify(pointsText)} is no number of points`);
-const kinds = (asked.length === 0 ? usualKinds : asked).map(parseKind);
+const commandNames = sessions.map(({ name }) => name);
+const askedCommands = asked.filter((text) => commandNames.includes(text));
+const askedKinds = asked.filter((text) => !commandNames.includes(text));
+const kinds = (askedKinds.length === 0 ? usualKinds : askedKinds).map(parseKind);
+const commands = new Set(askedCommands.length === 0 ? commandNames : askedCommands);
 
 const since = Date.now();
 const figures: Figures[] = [];
@@ -34,6 +39,7 @@ for (let first = 0; first < kinds.length; first += lanes) {
       await sweepDisk(kind, {
         images: layouts,
         points: Math.ceil(points / kinds.length),
+        commands,
         directory: work.path,
         tell: (line) => void process.stdout.write(`${titleOf(kind)}, ${line}\n`),
       }),

@@ -1,3 +1,4 @@
+import { kernelWords } from './sessions.ts';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -51,7 +52,7 @@ export async function makeSweepDisk(
     `--top-layer=${top}`,
     '--persist=/home',
     '--modules=virtio',
-    '--append=console=ttyS0 quiet',
+    `--append=${kernelWords}`,
   ]);
   const made = { ...kind, path: disk, ...(await diskParts(disk)) };
   await onRoot(made, `'${imgboot}' load --store "$root/imgboot" --input '${images.two}'`);

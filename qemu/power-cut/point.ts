@@ -97,7 +97,7 @@ async function bootAndAsk(disk: SweepDisk, consoleLog: string): Promise<Booted> 
   if (guest.greeting !== greeting) faults.push(`${version} says "${guest.greeting}"`);
   const deployed = await guest.json<Deployments>('cat /var/lib/imgboot/deployments.json');
   await guest.need(`imgboot deployment pin ${deployed.default}`);
-  const layers = await guest.need(`ls -A /var/lib/imgboot/deployments/${version}`);
+  const layers = await guest.need(`ls -A1 /var/lib/imgboot/deployments/${version}`);
   for (const name of layers.split('\n'))
     if (!known.test(name)) faults.push(`left over: deployments/${version}/${name}`);
   await guest.powerOff();

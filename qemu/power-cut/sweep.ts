@@ -24,6 +24,8 @@ export interface Figures {
 export interface SweepOptions {
   images: { one: string; two: string };
   points: number;
+  /** The commands that are cut; the others only prepare the disk. */
+  commands: ReadonlySet<string>;
   directory: string;
   /** Is told of each point. */
   tell: (line: string) => void;
@@ -49,6 +51,7 @@ export async function sweepDisk(kind: DiskKind, options: SweepOptions): Promise<
     const seconds = (Date.now() - since) / 1000;
     const flushes = recording.entries.filter((entry) => entry.kind === 'flush').length;
     tell(`${session.name}: recorded ${flushes} flushes in ${seconds.toFixed(0)} s`);
+    if (!options.commands.has(session.name)) continue;
     const cuts = cutsOf(recording, Math.round(points * session.share));
     figures.push(await sweepSession(disk, { recording, cuts, directory, tell }));
   }

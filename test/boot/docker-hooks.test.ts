@@ -19,11 +19,10 @@ const unit = `[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
-StandardOutput=tty
-TTYPath=/dev/ttyS0
 ExecStart=/bin/sh /etc/facts
 `;
-const facts = `echo FACT host $(hostname)
+const facts = `exec > /dev/console
+echo FACT host $(hostname)
 echo FACT users $(getent passwd alice systemd-network | cut -d: -f1)
 echo FACT disk $(findmnt -no FSTYPE /mnt/linux) $(ls -d /mnt/linux/boot_docker)
 echo FACT version $(cat /etc/version 2>&1)

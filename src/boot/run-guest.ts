@@ -1,4 +1,4 @@
-import { consoleArguments } from '../vm/machine.ts';
+import { guestArguments } from '../vm/machine.ts';
 import { startMachine, type VirtualMachine } from '../vm/virtual-machine.ts';
 import type { Accelerator, Machine } from '../vm/machine.ts';
 import type { Guest } from './guest.ts';
@@ -36,7 +36,7 @@ export async function runGuest(guest: Guest, request: RunGuestRequest): Promise<
       display: request.display,
       kernel: guest.kernel,
       initrd: guest.initrd,
-      append: [guest.commandLine, onFailure, consoleArguments, request.append].filter(Boolean).join(' '),
+      append: [guest.commandLine, onFailure, guestArguments, request.append].filter(Boolean).join(' '),
       drives: [{ path: guest.disk, format: 'raw', access: 'write' }],
       console: request.expect === undefined ? 'terminal' : 'captured',
     },

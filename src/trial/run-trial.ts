@@ -1,7 +1,7 @@
 import { Guest, type GuestRequest } from '../boot/guest.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { agentArguments, consoleArguments, type Accelerator } from '../vm/machine.ts';
+import { agentArguments, guestArguments, type Accelerator } from '../vm/machine.ts';
 import { startMachine } from '../vm/virtual-machine.ts';
 import { awaitSystem } from './await-system.ts';
 import { ContainerGuest, type ContainerGuestRequest } from './container-guest.ts';
@@ -59,7 +59,7 @@ export async function runInMachine(
       ...machine,
       kernel: files.kernel,
       initrd: files.initrd,
-      append: [files.commandLine, 'panic=1', consoleArguments, agentArguments].join(' '),
+      append: [files.commandLine, 'panic=1', guestArguments, agentArguments].join(' '),
       drives: [{ path: files.disk, format: 'raw', access: 'write' }],
       console: 'captured',
       hasAgent: true,

@@ -49,7 +49,7 @@ export interface Machine {
   /** The kernel that is started directly: a bzImage, or an uncompressed vmlinux with a PVH note. */
   kernel?: string | undefined;
   initrd?: string | undefined;
-  /** The kernel command line, whole: {@link consoleArguments} is not added. */
+  /** The kernel command line, whole: {@link guestArguments} is not added. */
   append?: string | undefined;
   drives?: readonly Drive[] | undefined;
   /**
@@ -72,8 +72,11 @@ export interface Machine {
   onReboot?: 'exit' | 'restart' | undefined;
 }
 
-/** What a kernel command line needs so that the kernel and its console getty talk on the machine's serial port. */
-export const consoleArguments = 'console=ttyS0';
+/**
+ * What a guest's kernel command line needs: the kernel and its console getty talk on the machine's serial port; and an
+ * emulated processor that waits for its turn may miss the ticks by which the kernel tries its timer.
+ */
+export const guestArguments = 'console=ttyS0 no_timer_check';
 
 /** What it needs so that our initramfs serves the second serial port. @see hooks/own/agent */
 export const agentArguments = 'imgboot.agent=ttyS1';

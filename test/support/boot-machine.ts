@@ -29,5 +29,7 @@ export async function bootMachine(context: TestContext, machine: TestMachine): P
     console: 'captured',
     consoleLog,
     ...parts,
+    // See guestArguments.
+    append: parts.append === undefined ? undefined : `${parts.append} no_timer_check`,
   });
 }

@@ -166,7 +166,7 @@ async function bootOnce(
       { path: disk, format: 'raw', access: 'write' },
     ],
   });
-  const text = await machine.expect(/FACT report .*\n/, {
+  const text = await machine.expect(/FACT host[^]*FACT report .*\n/, {
     timeoutMs: 240_000,
     unless: /imgboot: .* To mend it: .*|Kernel panic.*/,
   });

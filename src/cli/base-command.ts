@@ -28,6 +28,7 @@ const readers = new Set([
   'deployment:inspect',
   'deployment:ls',
   'history',
+  'image:diff',
   'images',
   'inspect',
   'logs',

@@ -91,7 +91,7 @@ export default class GroupedHelp extends Help {
 
   private rows(commands: Command.Loadable[]): string {
     return this.renderList(
-      commands.map((command) => [command.id, this.summary(command)]),
+      commands.map((command) => [command.id.replaceAll(':', ' '), this.summary(command)]),
       { spacer: '\n', stripAnsi: this.opts.stripAnsi ?? false, indentation: 2 },
     );
   }

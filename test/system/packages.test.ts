@@ -3,6 +3,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownersOf, readPackages } from '../../src/packages/read-packages.ts';
+import { compareVersions } from '../../src/packages/version-order.ts';
 import { RootedTree } from '../../src/system/rooted.ts';
 import { minimalTar } from '../support/fixtures.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
@@ -64,4 +65,18 @@ describe('the packages of a Debian', () => {
       ['/usr/bin/sh', ['dash']],
     ]);
   });
+});
+
+it('the versions of Debian packages are ordered as dpkg orders them', async () => {
+  const versions =
+    '1 1.0 1.00 1.0-0 1.0-1 1.0-1+b1 1.0-1.1 1.0+dfsg-1 1.0~rc1-1 1.0~rc1~git-1 1:0.1 1.0a 1.0+ 1.0.1 10.0 09 1-1-1 1.~a 1.0-1~bpo11+1'.split(
+      ' ',
+    );
+  const pairs = versions.flatMap((a) => versions.map((b) => [a, b] as const));
+  const script = `while read -r a b; do if dpkg --compare-versions "$a" lt "$b" 2> /dev/null; then echo -1
+    elif dpkg --compare-versions "$a" eq "$b" 2> /dev/null; then echo 0; else echo 1; fi; done`;
+  const input = pairs.map((pair) => pair.join(' ')).join('\n');
+  const { stdout } = await execa('sh', ['-c', script], { input: `${input}\n` });
+  const ours = pairs.map(([a, b]) => `${a} ${b} ${Math.sign(compareVersions('dpkg', a, b))}`);
+  expect(ours).toEqual(stdout.split('\n').map((order, at) => `${pairs[at]!.join(' ')} ${order}`));
 });

@@ -8,6 +8,8 @@ imgboot_top_digest=
 imgboot_top_files=0
 # The first top layer that has to be unmounted at the end.
 imgboot_top_mounted=
+# Whether what tar reads it through is there.
+imgboot_top_reader=
 
 # The accounts that are merged by name, unless this file at the top layer's root asks for plain replacement.
 imgboot_account_files='passwd group shadow gshadow subuid subgid'
@@ -47,17 +49,10 @@ imgboot_shares_root_mount() {
   esac
 }
 
-# The digest of a top layer: SHA-256 of what GNU tar (--format=posix, numeric owners, extended attributes, ACLs, no
-# access and change times) makes of the paths below it, sorted bytewise, without lost+found and sockets.
+# The digest of a top layer: SHA-256 of what GNU tar (--format=posix, numeric owners, extended attributes, ACLs with
+# numbers, no access and change times) makes of the paths below it, sorted bytewise, without lost+found and sockets.
 imgboot_measure_toplayer() {
-  case $(readlink -f "$imgboot_bin/tar") in
-    '' | *busybox*)
-      imgboot_fail 'reading the top layer' 'this initramfs has no GNU tar' 'make it again with imgboot mkinitramfs'
-      ;;
-  esac
-  imgboot_find_top -print0 | sort -z > "$imgboot_run/toplist"
-  imgboot_find_top ! -type d -print0 > "$imgboot_run/topfiles"
-  imgboot_top_files=$(grep -cz . "$imgboot_run/topfiles")
+  imgboot_list_toplayer
   imgboot_top_digest=$(imgboot_stream_toplayer | sha256sum)
   imgboot_top_digest=sha256:${imgboot_top_digest%% *}
   [ ! -s "$imgboot_run/toperror" ] || imgboot_fail_reading_toplayer
@@ -67,9 +62,23 @@ imgboot_measure_toplayer() {
   fi
 }
 
+# Lists what a top layer has, and sees to it that it can be streamed.
+imgboot_list_toplayer() {
+  case $(readlink -f "$imgboot_bin/tar") in
+    '' | *busybox*)
+      imgboot_fail 'reading the top layer' 'this initramfs has no GNU tar' 'make it again with imgboot mkinitramfs'
+      ;;
+  esac
+  imgboot_open_reader
+  imgboot_find_top -print0 | sort -z > "$imgboot_run/toplist"
+  imgboot_find_top ! -type d -print0 > "$imgboot_run/topfiles"
+  imgboot_top_files=$(grep -cz . "$imgboot_run/topfiles")
+}
+
 imgboot_fail_reading_toplayer() {
   local line
   IFS= read -r line < "$imgboot_run/toperror"
+  line=${line#/tools/tar: }
   imgboot_fail "reading the top layer $imgboot_top $imgboot_toppath" "$line" 'check its file system (fsck)'
 }
 
@@ -79,13 +88,26 @@ imgboot_find_top() (
     && find . -mindepth 1 ! -path ./lost+found ! -path './lost+found/*' ! -type s "$@"
 )
 
+# Shows the top layer in a root directory where there is nothing else but tar. There it knows no accounts: their names
+# would come into ACLs, and each initramfs knows others.
+imgboot_open_reader() {
+  local reader="$imgboot_work/reader"
+  [ -z "$imgboot_top_reader" ] || return 0
+  imgboot_gather_tools
+  mkdir -p "$reader/tools" "$reader/top"
+  imgboot_try 'reading the top layer' mount --bind "$imgboot_work/tools" "$reader/tools"
+  imgboot_try 'reading the top layer' mount --rbind "$imgboot_top_dir" "$reader/top"
+  imgboot_top_reader=$reader
+}
+
 # Writes the top layer as a tar to standard output, always the same bytes; errors go to /run/imgboot/toperror.
-imgboot_stream_toplayer() (
-  cd "$imgboot_top_dir" && LC_ALL=C "$imgboot_bin/tar" --create --file=- --format=posix \
+imgboot_stream_toplayer() {
+  LC_ALL=C chroot "$imgboot_top_reader" /tools/loader --inhibit-cache --library-path /tools /tools/tar \
+    --directory=/top --create --file=- --format=posix \
     --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' --numeric-owner \
-    --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from="$imgboot_run/toplist" \
+    --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from=- < "$imgboot_run/toplist" \
     2> "$imgboot_run/toperror" || printf 'tar failed\n' >> "$imgboot_run/toperror"
-)
+}
 
 # Applies the top layer to a root that nobody uses yet. The one that resolves its names is a tar whose own root
 # directory is that root, so that no symbolic link of image or top layer leads out of it. Its program and libraries
@@ -136,7 +158,9 @@ imgboot_gather_tools() {
   mkdir -p "$imgboot_work/tools"
   imgboot_libraries_of "$imgboot_bin/tar" > "$imgboot_run/libraries"
   {
-    printf '%s\n' "$(readlink -f "$imgboot_bin/busybox")" "$imgboot_bin/tar"
+    # A host need not have it; only what works inside a root needs it.
+    [ ! -e "$imgboot_bin/busybox" ] || readlink -f "$imgboot_bin/busybox"
+    printf '%s\n' "$imgboot_bin/tar"
     cat "$imgboot_run/libraries"
   } | while read -r path; do
     case $path in
@@ -295,5 +319,6 @@ imgboot_judge_apply_error() {
 # Unmounts the top layer's device; the booted system does not see it.
 imgboot_close_toplayer() {
   rm -f "$imgboot_run/toplist" "$imgboot_run/topfiles" "$imgboot_run/toperror" "$imgboot_run/applyerror" "$imgboot_run/topapplied"
+  [ -z "$imgboot_top_reader" ] || umount "$imgboot_top_reader/top" "$imgboot_top_reader/tools"
   [ -z "$imgboot_top_mounted" ] || umount "$imgboot_top_mounted"
 }

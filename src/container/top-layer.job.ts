@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { PrivateSpace } from '../system/private-space.ts';
 import { applyTopLayer } from '../top-layer/hook-shell.ts';
 import { ContainerPaths } from './paths.ts';
 import { readContainer } from './record.ts';
@@ -19,8 +18,6 @@ export async function runJob({ container, layers, topLayer }: TopLayerJob): Prom
   process.umask(0o022);
   const paths = new ContainerPaths(container);
   openRootfs(readContainer(paths)!, { layers, places: () => [] });
-  // The tools that work inside the root are copied there.
-  using space = new PrivateSpace(join(container, 'top-layer-work'));
-  const { digest } = await applyTopLayer(topLayer, { work: space.path, root: paths.rootfs });
-  return digest;
+  const work = join(container, 'top-layer-work');
+  return await applyTopLayer(topLayer, { work, root: paths.rootfs });
 }

@@ -410,7 +410,7 @@ function stringAt(block: Buffer, at: number, length: number): string {
 }
 
 /** Octal text, or GNU's base-256 when the first bit is set. @throws IMGBOOT_BAD_TAR */
-function numberAt(block: Buffer, at: number, length: number): number {
+export function numberAt(block: Buffer, at: number, length: number): number {
   const first = block[at]!;
   if ((first & 0x80) !== 0) {
     let value = BigInt(first & 0x7f);

@@ -53,15 +53,15 @@ export const endOfArchive = Buffer.alloc(2 * BLOCK);
 function paxRecords(entry: TarEntry): Buffer[] {
   const records: Buffer[] = [];
   const { seconds, nanoseconds } = entry.mtime;
-  if (!fits(entry.path)) records.push(record('path', entry.path));
-  if (!fits(entry.linkTarget)) records.push(record('linkpath', entry.linkTarget));
-  if (entry.size > MAX_SIZE) records.push(record('size', String(entry.size)));
-  if (entry.uid > MAX_ID) records.push(record('uid', String(entry.uid)));
-  if (entry.gid > MAX_ID) records.push(record('gid', String(entry.gid)));
+  if (!fits(entry.path)) records.push(paxRecord('path', entry.path));
+  if (!fits(entry.linkTarget)) records.push(paxRecord('linkpath', entry.linkTarget));
+  if (entry.size > MAX_SIZE) records.push(paxRecord('size', String(entry.size)));
+  if (entry.uid > MAX_ID) records.push(paxRecord('uid', String(entry.uid)));
+  if (entry.gid > MAX_ID) records.push(paxRecord('gid', String(entry.gid)));
   if (nanoseconds !== 0 || seconds < 0n || seconds > BigInt(MAX_SIZE))
-    records.push(record('mtime', paxTime(seconds, nanoseconds)));
+    records.push(paxRecord('mtime', paxTime(seconds, nanoseconds)));
   for (const name of [...entry.xattrs.keys()].sort())
-    records.push(record(`SCHILY.xattr.${name}`, entry.xattrs.get(name)!));
+    records.push(paxRecord(`SCHILY.xattr.${name}`, entry.xattrs.get(name)!));
   return records;
 }
 
@@ -70,8 +70,8 @@ function fits(name: string): boolean {
   return name.length <= 100 && /^[\0-\x7f]*$/.test(name);
 }
 
-/** `LENGTH KEY=VALUE\n`, the length counting itself. */
-function record(key: string, value: string | Buffer): Buffer {
+/** A record of a pax header: `LENGTH KEY=VALUE\n`, the length counting itself. @see pax(1) */
+export function paxRecord(key: string, value: string | Buffer): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
   const rest = key.length + bytes.length + 3;
   let length = rest + String(rest).length;

@@ -5,6 +5,7 @@ import { examine, type Examination } from './examine.ts';
 import { measureTopLayer, type Measure } from './hook-shell.ts';
 import { openTopLayer } from './open.ts';
 import type { TopLayerPlace } from './place.ts';
+import { tarStyleOf } from './tar-of-image.ts';
 import { textDifferences, type TextDifference } from './text-difference.ts';
 import { FileTree } from './tree.ts';
 
@@ -36,7 +37,9 @@ export async function runJob(job: ExamineJob): Promise<Examined> {
   const { scene, ...examination } = examine({ image, top, persist: job.persist });
   const names = { image: job.target.kind === 'root' ? job.target.root : job.target.name };
   const [measure, texts] = await Promise.all([
-    job.measure ? measureTopLayer(directory, { work: join(job.scratch, 'work') }) : undefined,
+    job.measure
+      ? measureTopLayer(directory, { work: join(job.scratch, 'work'), style: tarStyleOf(image) })
+      : undefined,
     job.texts ? textDifferences(scene, examination.effects, names) : new Map<string, TextDifference>(),
   ]);
   return { ...examination, measure, texts };

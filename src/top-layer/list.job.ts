@@ -6,6 +6,7 @@ import { openTopLayer } from './open.ts';
 import type { TopLayerPlace } from './place.ts';
 import { meaningOf, scanTopLayer, type TopEntry } from './scan.ts';
 import { showName } from './show.ts';
+import { tarStyleHere } from './tar-of-image.ts';
 import { FileTree, type FileKind } from './tree.ts';
 
 /** Plain data. */
@@ -63,7 +64,9 @@ export async function runJob({ place, scratch, measure }: ListJob): Promise<List
     });
   return {
     entries: listed,
-    measure: measure ? await measureTopLayer(directory, { work: join(scratch, 'work') }) : undefined,
+    measure: measure
+      ? await measureTopLayer(directory, { work: join(scratch, 'work'), style: tarStyleHere() })
+      : undefined,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Step } from './apply-plan.ts';
 import { copiesOf, firstOf, isProgram, type Finding, type Scene } from './finding.ts';
 import type { NewRoot } from './new-root.ts';
 import { showName } from './show.ts';
@@ -72,18 +73,27 @@ function isIn(root: NewRoot, place: string, path: string): boolean {
   return place === directory || place.startsWith(`${directory}/`);
 }
 
+function isAbove(place: string | undefined, path: string): boolean {
+  return place !== undefined && `${path}/`.startsWith(`${place}/`);
+}
+
+function placeLength(step: Step | undefined): number {
+  return step !== undefined && 'place' in step ? (step.place ?? '').length : 0;
+}
+
 /** The image has an init, and with the top layer it has none. */
 function lostInit({ before, after, steps }: Scene): Finding[] {
   const init = inits.find((path) => isProgram(before, path));
   if (init === undefined || inits.some((path) => isProgram(after, path))) return [];
   const was = before.resolve(init);
   const place = was.kind === 'found' ? was.node.place : init;
-  const cause = steps.find(
-    (step) =>
-      'place' in step &&
-      step.place !== undefined &&
-      [init, place].some((path) => `${path}/`.startsWith(`${step.place}/`)),
-  );
+  // What is nearest to it: the directories above are copied, too.
+  const cause = steps
+    .filter((step) => 'place' in step && [init, place].some((path) => isAbove(step.place, path)))
+    .reduce<Step | undefined>(
+      (best, step) => (placeLength(step) > placeLength(best) ? step : best),
+      undefined,
+    );
   return [
     {
       level: 'error',

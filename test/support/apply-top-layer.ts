@@ -6,15 +6,18 @@ import { showName } from '../../src/top-layer/show.ts';
 import { hookLibrary } from './hook-shells.ts';
 import { removeTree } from '../../src/system/remove-tree.ts';
 
-/** Applies a top layer as a boot does: the library, on a root that nobody uses. $1: hooks/lib  $2: work  $3: top  $4: root */
-const apply = `
+/**
+ * Applies a top layer as a boot does: the library, on a root that nobody uses, in a mount namespace of its own; prints its
+ * digest and how many files it has. $1: hooks/lib  $2: work  $3: top layer  $4: root  $5: the digest that it must have
+ */
+export const applyScript = `
 set -u
 imgboot_lib=$1 imgboot_run=$2/run imgboot_work=$2/work
 mkdir -p "$imgboot_run" "$imgboot_work"
 host_warn() { printf 'warning: %s\\n' "$1" >&2; }
 host_die() { printf '%s\\n' "$1" >&2; exit 3; }
 . "$imgboot_lib/imgboot.sh"
-imgboot_top_dir=$3 imgboot_writable_got=ephemeral imgboot_topdigest=
+imgboot_top_dir=$3 imgboot_writable_got=ephemeral imgboot_topdigest=\${5-}
 imgboot_measure_toplayer
 imgboot_apply_toplayer "$4"
 printf '%s %s\\n' "$imgboot_top_digest" "$imgboot_top_files"
@@ -60,7 +63,7 @@ export async function applyByHook(request: {
   const { driver, layers, chain, top } = request;
   const work = mkdtempSync(path.join(path.dirname(layers), '../applied-'));
   try {
-    const args = [work, driver, layers, chain.join(':'), hookLibrary, top, apply];
+    const args = [work, driver, layers, chain.join(':'), hookLibrary, top, applyScript];
     const isolated = ['--mount', '--propagation', 'private', 'bash', '-euc', script, 'bash', ...args];
     const { stdout } = await execa('unshare', isolated, { env: { LC_ALL: 'C' } });
     const [digest, files] = stdout.trim().split(' ');

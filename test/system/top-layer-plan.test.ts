@@ -1,9 +1,12 @@
+import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { examineOnImage, type Examined } from '../../src/top-layer/examine-image.ts';
+import { examineOnImage, examineOnRoot, type Examined } from '../../src/top-layer/examine-image.ts';
 import { showName } from '../../src/top-layer/show.ts';
 import { drivers, storeFilesystem, type StoreFilesystem, type TestStore } from '../support/test-store.ts';
 import { applyByHook } from '../support/apply-top-layer.ts';
+import { trixieTar } from '../support/fixtures.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { topLayerAtRoot, topLayerCases } from '../support/top-layer-cases.ts';
 
 // What is said before a boot is what the boot does: the boot's own shell is the oracle.
@@ -73,6 +76,25 @@ describe.each(drivers)('a top layer on an image by $driver', (driver) => {
     expect(said.length).toBeGreaterThan(60);
     expect(applied.changes).toEqual(said);
   });
+});
+
+it("has the digest that the boot of an image reports, by the image's own tar", async () => {
+  await using work = await TemporaryDirectory.create();
+  const [image, top] = [path.join(work.path, 'image'), path.join(work.path, 'top')];
+  const long = 'x'.repeat(150);
+  const script = `mkdir image top top/d; tar -xf "$1" -C image ./bin ./lib ./lib64 ./usr/bin/tar ./usr/lib/x86_64-linux-gnu \
+      ./usr/lib64; cd top; echo f > f; ln f d/hard; ln -s f link; mkfifo pipe; mknod null c 1 3; touch ${long}
+    setfattr -n user.a -v b f; setfacl -m u:0:r,u:12345:rwx f; setfacl -d -m g:0:r d; head -c 100000 /dev/zero > d/zeros`;
+  await execa('sh', ['-euc', script, 'sh', await trixieTar()], { cwd: work.path });
+  const place = { kind: 'directory', path: top } as const;
+  const { measure } = await examineOnRoot({ root: image, place, measure: true });
+  // Debian 13 has GNU tar 1.35, which writes other bytes than the 1.34 of Debian 12.
+  const byTheImage = `cd "$2"; find . -mindepth 1 -print0 | LC_ALL=C sort -z |
+    "$1"/lib64/ld-linux-x86-64.so.2 --library-path "$1/usr/lib/x86_64-linux-gnu" "$1/usr/bin/tar" --create --format=posix \
+    --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' --numeric-owner \
+    --xattrs --xattrs-include='*' --acls --no-recursion --null --files-from=- | sha256sum | cut -d ' ' -f 1`;
+  const { stdout } = await execa('sh', ['-euc', byTheImage, 'sh', image, top]);
+  expect(measure).toEqual({ digest: `sha256:${stdout}`, files: 7 });
 });
 
 /** `ACTION PATH (WHAT)`, by path. */

@@ -2,24 +2,11 @@ import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { repository } from '../support/paths.ts';
+import { applyScript } from '../support/apply-top-layer.ts';
+import { hookLibrary } from '../support/hook-shells.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const shells: Record<string, string[]> = { dash: ['dash'], 'busybox ash': ['busybox', 'ash'] };
-
-/** Applies a top layer as a boot does: the library, on a root that nobody uses, in a mount namespace of its own. */
-const apply = `
-set -u
-imgboot_lib=$1 imgboot_run=$2/run imgboot_work=$2/work
-mkdir -p "$imgboot_run" "$imgboot_work"
-host_warn() { printf 'warning: %s\\n' "$1" >&2; }
-host_die() { printf '%s\\n' "$1" >&2; exit 3; }
-. "$imgboot_lib/imgboot.sh"
-imgboot_top_dir=$2/top imgboot_writable_got=ephemeral imgboot_topdigest=\${3-}
-imgboot_measure_toplayer
-imgboot_apply_toplayer "$2/root"
-printf '%s %s\\n' "$imgboot_top_digest" "$imgboot_top_files"
-`;
 
 describe.each(Object.entries(shells))('a top layer, applied by %s,', (_, shell) => {
   let work: TemporaryDirectory;
@@ -37,11 +24,16 @@ describe.each(Object.entries(shells))('a top layer, applied by %s,', (_, shell) 
     return (await execa('sh', ['-euc', script], { cwd: work.path, env: { LC_ALL: 'C' } })).stdout;
   }
   async function applyTop(pinned?: string): Promise<{ stdout: string; stderr: string; exitCode?: number }> {
-    const args = [path.join(repository, 'hooks/lib'), work.path, ...(pinned === undefined ? [] : [pinned])];
-    return execa('unshare', ['--mount', '--propagation', 'private', ...shell, '-c', apply, 'sh', ...args], {
-      reject: false,
-      env: { LC_ALL: 'C' },
-    });
+    const [top, root] = [path.join(work.path, 'top'), path.join(work.path, 'root')];
+    const args = [hookLibrary, work.path, top, root, ...(pinned === undefined ? [] : [pinned])];
+    return execa(
+      'unshare',
+      ['--mount', '--propagation', 'private', ...shell, '-c', applyScript, 'sh', ...args],
+      {
+        reject: false,
+        env: { LC_ALL: 'C' },
+      },
+    );
   }
   async function expectApplied(): Promise<string> {
     const { stdout, stderr } = await applyTop();
@@ -81,6 +73,27 @@ lines"; touch "opt/-x *"
     await sh('chmod 600 top/etc/a');
     expect(await expectApplied()).not.toContain(digest);
     expect(await sh('ls root')).toBe('etc\nlib\nusr');
+  });
+
+  it('has the same digest wherever accounts have names', async () => {
+    // GNU tar before 1.35 writes the names of accounts into ACLs, and root is one everywhere.
+    await sh('touch top/a; setfacl -m u:0:r,g:0:r top/a; mkdir top/d; setfacl -d -m u:0:rx top/d');
+    const digest = await expectApplied();
+    const numbers = await sh('getfacl --numeric --omit-header root/a root/d');
+    expect(numbers).toBe(await sh('getfacl --numeric --omit-header top/a top/d'));
+    // Nobody has a name where there is nothing else.
+    const nameless = `mkdir nameless nameless/top; for file in /usr/bin/tar $(ldd /usr/bin/tar | grep -o '/[^ ]*'); do
+        cp --parents "$file" nameless; done
+      mount --bind top nameless/top; cd top; find . -mindepth 1 -print0 | sort -z |
+      chroot ../nameless /usr/bin/tar --create --directory=/top --format=posix --numeric-owner --no-recursion \
+        --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' \
+        --xattrs --xattrs-include='*' --acls --null --files-from=- | sha256sum | cut -d ' ' -f 1`;
+    const { stdout } = await execa(
+      'unshare',
+      ['--mount', '--propagation', 'private', 'sh', '-euc', nameless],
+      { cwd: work.path, env: { LC_ALL: 'C' } },
+    );
+    expect(digest).toBe(`sha256:${stdout} 1`);
   });
 
   it('of another digest than it should have is not applied', async () => {
@@ -214,9 +227,9 @@ lines"; touch "opt/-x *"
         work.path,
         ...shell,
         '-c',
-        apply,
+        applyScript,
         'sh',
-      ].concat([path.join(repository, 'hooks/lib'), work.path]),
+      ].concat([hookLibrary, work.path, path.join(work.path, 'top'), path.join(work.path, 'root')]),
       { reject: false, env: { LC_ALL: 'C' } },
     );
     expect(exitCode).toBe(3);

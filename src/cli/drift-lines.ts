@@ -1,3 +1,4 @@
+import type { Adopted } from '../drift/adopt-changes.ts';
 import type { Drift } from '../drift/diff-root.ts';
 import { isTold, type DriftChange } from '../drift/drift.ts';
 import type { PackageChange } from '../drift/package-changes.ts';
@@ -38,4 +39,12 @@ function changeLine({ kind, path, differs, type, ignored }: DriftChange): string
   ];
   const name = `/${showName(path)}` + (type === 'directory' ? '/' : '');
   return `${letters[kind]} ${name}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+}
+
+/** What was adopted: a Dockerfile's lines or a line a path, and where it is now. */
+export function adoptedLines({ into, place, changes, lines }: Adopted): string[] {
+  const told = into === 'dockerfile' ? lines : changes.map(({ kind, path }) => `${letters[kind]} ${path}`);
+  if (place === null) return told;
+  const end = { 'top-layer': 'The top layer', dockerfile: 'The Dockerfile', layer: 'The image' }[into];
+  return [...told, `${end} ${place} has this now.`];
 }

@@ -1,3 +1,4 @@
+import type { RootChoice } from '../drift/kept-root.ts';
 import { Flags } from './oclif.ts';
 
 /** Which of the writable layers that are kept is meant. */
@@ -11,3 +12,11 @@ export const rootFlags = {
     helpValue: 'NAME',
   }),
 };
+
+/** The domain's names for these flags. */
+export function rootChoice(
+  name: string | undefined,
+  flags: { previous: boolean; layer: string | undefined },
+): RootChoice {
+  return { name, layer: flags.previous ? 'previous' : flags.layer };
+}

@@ -1,4 +1,7 @@
 import { Args, Flags } from '../cli/oclif.ts';
+import { commitSubject } from '../cli/commit-subject.ts';
+import { commitBooted } from '../drift/commit-booted.ts';
+import type { Config } from '../image/manifest.ts';
 import { changeConfig } from '../build/change-config.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { commitContainer } from '../container/changes/commit.ts';
@@ -6,20 +9,24 @@ import { findContainer } from '../container/record.ts';
 import { Store } from '../store/store.ts';
 
 export default class Commit extends ImgbootCommand {
-  static override summary = 'Make an image of a container';
+  static override summary = 'Make an image of a container, or of the system that runs';
   static override description =
-    'The image has a new layer with what the container has changed. What is mounted in it is not in there, nor are its own /etc/hosts, /etc/hostname and /etc/resolv.conf.';
+    'The image has a new layer with what the container has changed. What is mounted in it is not in there, nor are its own /etc/hosts, /etc/hostname and /etc/resolv.conf. With --booted, the layer has what imgboot deployment diff shows.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> web site:2',
     `<%= config.bin %> <%= command.id %> --change 'CMD ["httpd", "-f"]' -m "with the new pages" web site:2`,
+    '<%= config.bin %> <%= command.id %> --booted desktop:next',
   ];
   static override enableJsonFlag = true;
   static override args = {
-    container: Args.string({ required: true, description: 'a container' }),
+    container: Args.string({ description: 'a container; none with --booted' }),
     image: Args.string({ description: "the new image's name" }),
   };
   static override flags = {
     ...storeFlag,
+    booted: Flags.boolean({
+      summary: 'of the system that runs, which was booted from an image of this store',
+    }),
     change: Flags.string({
       char: 'c',
       summary: 'change the config as this line of a Dockerfile says',
@@ -47,15 +54,19 @@ export default class Commit extends ImgbootCommand {
     const { args, flags } = await this.parse(Commit, words);
     requireRoot('commit');
     const store = Store.open(flags.store);
-    const id = await commitContainer(store, findContainer(store, args.container), {
-      reference: args.image,
-      pause: flags.pause,
-      configure: (config) => changeConfig(config, flags.change),
+    const { reference, container } = commitSubject(args, flags.booted);
+    const common = {
+      reference,
+      configure: (config: Config) => changeConfig(config, flags.change),
       message: flags.message,
       author: flags.author,
       ...(flags.quiet ? {} : { progress: this.progress }),
       signal: this.signal,
-    });
+    };
+    const id =
+      container === undefined
+        ? await commitBooted(store, common)
+        : await commitContainer(store, findContainer(store, container), { ...common, pause: flags.pause });
     this.log(id);
     return { id };
   }

@@ -71,21 +71,26 @@ export function writeLayerTar(
   return { diffId: `sha256:${hash.digest('hex')}` as DiffId, sizeBytes };
 }
 
+/** A change of which a file's content may be other than its source's. */
+export type AppliedChange = Change & { content?: Buffer | undefined };
+
 /**
  * Applies a change to `root`, a writable copy of the parents, sharing the files' blocks with the upper directory where
  * the file system can. Chroots meanwhile: only in a process of its own.
+ * @param places `plainNames` where a name that begins with `.wh.` is one like others
  */
 export function applyChanges(
-  changes: readonly Change[],
-  { upper, root }: { upper: string; root: string },
+  changes: readonly AppliedChange[],
+  { upper, root, plainNames = false }: { upper: string; root: string; plainNames?: boolean },
 ): void {
   const from = openSync(upper, 'r');
   try {
     using _inside = enterRoot(root);
-    const applier = new LayerApplier();
-    for (const { entry, source } of changes) {
+    const applier = new LayerApplier({ plainNames });
+    for (const { entry, source, content } of changes) {
       applier.entry(entry);
-      if (source !== undefined) {
+      if (content !== undefined) applier.data(content, 0);
+      else if (source !== undefined) {
         const fd = openBeneath(from, Buffer.from(source, 'latin1'));
         try {
           applier.content(fd);

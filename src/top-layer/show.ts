@@ -10,6 +10,15 @@ export function showName(name: string): string {
   return shown.replaceAll(strange, (char) => (char === '\\' ? '\\\\' : escapeBytes(char, isUtf8)));
 }
 
+/** The byte string that {@link showName} shows, or that somebody has typed. */
+export function parseShownName(text: string): string {
+  return Buffer.from(text)
+    .toString('latin1')
+    .replaceAll(/\\(?:x([0-9a-f]{2})|\\)/g, (_, hex?: string) =>
+      hex === undefined ? '\\' : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+}
+
 function escapeBytes(text: string, isUtf8: boolean): string {
   return [...Buffer.from(text, isUtf8 ? 'utf8' : 'latin1')]
     .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)

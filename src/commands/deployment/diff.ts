@@ -1,7 +1,7 @@
 import { Args, Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { driftLines } from '../../cli/drift-lines.ts';
-import { rootFlags } from '../../cli/root-flags.ts';
+import { rootChoice, rootFlags } from '../../cli/root-flags.ts';
 import { diffRoot } from '../../drift/diff-root.ts';
 import { driftReport, type DriftReport } from '../../drift/drift-report.ts';
 import { Store } from '../../store/store.ts';
@@ -32,8 +32,7 @@ export default class DeploymentDiff extends ImgbootCommand {
   async run(): Promise<DriftReport> {
     const { args, flags } = await this.parse(DeploymentDiff);
     requireRoot('deployment diff');
-    const choice = { name: args.name, layer: flags.previous ? 'previous' : flags.layer };
-    const drift = await diffRoot(Store.open(flags.store), choice, {
+    const drift = await diffRoot(Store.open(flags.store), rootChoice(args.name, flags), {
       everywhere: flags.all,
       progress: this.progress,
       signal: this.signal,

@@ -123,10 +123,10 @@ imgboot_mount_disk() {
   imgboot_mount_device "$imgboot_reply" "$imgboot_work/disk" 'the root file system' rootflags
 }
 
-# Keeps the report beside the writable layer, where that is on the disk or a deployment's, and closes the disk.
+# Keeps the report in the store, where the writable layer is on the disk or a deployment's, and closes the disk.
 imgboot_close_disk() {
   [ -z "$imgboot_writable_dir$imgboot_deployment" ] || imgboot_keep_report "$imgboot_place" \
-    || imgboot_fallback "the boot report could not be kept in $imgboot_store_path/deployments/$imgboot_name"
+    || imgboot_fallback "the boot report could not be kept in the store $imgboot_store_path"
   # What the new root needs holds the file system by itself; a mount that nobody can see would keep it dirty for ever.
   imgboot_try 'closing the root file system' umount "$imgboot_work/disk"
 }

@@ -1,6 +1,8 @@
 # shellcheck shell=dash disable=SC2034,SC2154
 # The boot report, /run/imgboot/boot.json: what the boot says it did.
 
+# How many reports are kept of a deployment, or of an image that is booted without one.
+imgboot_boots_kept=20
 # JSON strings with commas between; JSON objects with commas between; the step that runs and since when.
 imgboot_fallbacks=
 imgboot_steps=
@@ -43,6 +45,9 @@ imgboot_report_string() {
 imgboot_write_report() {
   {
     printf '{\n  "version": 1,\n  '
+    # By the machine's clock, which may have to be set yet.
+    imgboot_report_string time "$("$imgboot_bin/busybox" date -u +%Y-%m-%dT%H:%M:%SZ 2> /dev/null)"
+    printf ',\n  '
     imgboot_report_string reference "$imgboot_reference"
     printf ',\n  '
     imgboot_report_string image "$imgboot_image_id"
@@ -76,6 +81,13 @@ imgboot_write_report() {
         ephemeral,/*) imgboot_report_string layer "$imgboot_docker_layer" ;;
         *) imgboot_report_string layer "${imgboot_writable_dir:+deployments/$imgboot_name/$imgboot_writable_dir}" ;;
       esac
+      case $imgboot_writable_got in
+        ephemeral | previous)
+          # What it is called when the next boot has set it aside.
+          imgboot_next_number "$imgboot_place/ephemeral."
+          printf ', "number": %s' "$imgboot_reply"
+          ;;
+      esac
       printf ', "keep": %s },\n  ' "$imgboot_keep"
     fi
     if [ -n "$imgboot_top" ]; then
@@ -95,8 +107,54 @@ imgboot_write_report() {
   } > "$imgboot_run/boot.json.new" && mv "$imgboot_run/boot.json.new" "$imgboot_run/boot.json"
 }
 
-# Keeps a copy of the report: whole, or not at all.
-# $1: the directory
+# Keeps the report in the place of the last one, and beside those of earlier boots.
+# $1: deployments/<name>
 imgboot_keep_report() {
-  cp "$imgboot_run/boot.json" "$1/boot.json.new" 2> /dev/null && mv "$1/boot.json.new" "$1/boot.json"
+  imgboot_copy_report "$1/boot.json" && imgboot_remember_boot "${imgboot_name%%/*}"
+}
+
+# Makes a copy of the report: whole, or not at all.
+# $1: the file
+imgboot_copy_report() {
+  cp "$imgboot_run/boot.json" "$1.new" 2> /dev/null && mv "$1.new" "$1"
+}
+
+# Keeps the report as boots/<name>/<number>.json of the store; no boot of the store has another's number. Where the
+# booted system is to say that the boot was a good one, it is told what to make for it.
+# $1: name
+imgboot_remember_boot() {
+  local boots="$imgboot_store_dir/boots" path number boot=1
+  mkdir -p "$boots/$1" 2> /dev/null || return 1
+  for path in "$boots"/*/*.json; do
+    number=${path##*/}
+    number=${number%.json}
+    case $number in
+      '' | *[!0-9]* | ?????????*) continue ;;
+    esac
+    [ "$number" -lt "$boot" ] || boot=$((number + 1))
+  done
+  imgboot_copy_report "$boots/$1/$boot.json" || return 1
+  [ ! -f /run/initramfs/bless.order ] || printf '%s\n' "boots/$1/$boot.good" >> /run/initramfs/bless.order
+  imgboot_forget_boots "$boots/$1"
+}
+
+# Deletes the oldest reports past those that are kept.
+# $1: boots/<name>
+imgboot_forget_boots() {
+  local path number least count
+  while :; do
+    least='' count=0
+    for path in "$1"/*.json; do
+      number=${path##*/}
+      number=${number%.json}
+      case $number in
+        '' | *[!0-9]* | ?????????*) continue ;;
+      esac
+      count=$((count + 1))
+      [ "$number" -ge "${least:-99999999}" ] || least=$number
+    done
+    [ "$count" -gt "$imgboot_boots_kept" ] || return 0
+    rm "$1/$least.json" 2> /dev/null || return 0
+    rm -f "$1/$least.good"
+  done
 }

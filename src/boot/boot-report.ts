@@ -7,6 +7,8 @@ const BOOT_REPORT = '/run/imgboot/boot.json';
 /** What a boot says it did. Written by hooks/lib/report.sh. @see docs/boot.md */
 export interface BootReport {
   version: 1;
+  /** When it was written, by the machine's clock, RFC 3339; older reports have none. */
+  time?: string | null;
   /** The image's name; null when a plain root was booted. */
   reference: string | null;
   /** The image ID. */
@@ -22,7 +24,15 @@ export interface BootReport {
   /** The store's path on the root's file system. */
   store: string | null;
   root: { asked: string | null; device: string | null; fstype: string | null };
-  writable?: { asked: string | null; got: string | null; layer: string | null; keep: number };
+  writable?: {
+    asked: string | null;
+    got: string | null;
+    /** In the store; null in RAM. */
+    layer: string | null;
+    /** Of an ephemeral layer: what it is called when the next boot has set it aside, `ephemeral.<number>`. */
+    number?: number;
+    keep: number;
+  };
   topLayer: { device: string | null; path: string | null; digest: string | null; files: number } | null;
   /** What was not done as asked, and why. */
   fallbacks: string[];
@@ -50,6 +60,10 @@ export function readBootReport(path = BOOT_REPORT): BootReport | undefined {
 /** The report in a file, or of the running system. @throws IMGBOOT_NO_REPORT, IMGBOOT_BAD_REPORT */
 export function requireBootReport(path?: string): BootReport {
   const report = readBootReport(path);
+  if (report === undefined && path !== undefined)
+    throw new ImgbootError('IMGBOOT_NO_REPORT', `there is no report ${path}`, {
+      hint: 'name the file of a report, or the number of a boot that imgboot boots lists',
+    });
   if (report === undefined) {
     throw new ImgbootError(
       'IMGBOOT_NO_REPORT',

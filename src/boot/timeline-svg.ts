@@ -14,15 +14,44 @@ const colours: Readonly<Record<Phase['by'], string>> = {
   system: '#aa3377',
 };
 
-/** A boot as a picture: a bar a phase, on one axis of seconds. Pure. @param title one line above it */
-export function timelineSvg(title: string, phases: readonly Phase[]): string {
-  const first = Math.min(0, ...phases.map(({ startMs }) => startMs));
-  const last = Math.max(1, ...phases.map(({ endMs }) => endMs));
+/** A boot of a picture, with one line above it. */
+export interface Timeline {
+  title: string;
+  phases: readonly Phase[];
+}
+
+/** Boots as a picture, one below the other: a bar a phase, on one axis of seconds. Pure. */
+export function timelineSvg(timelines: readonly Timeline[]): string {
+  const all = timelines.flatMap(({ phases }) => phases);
+  const first = Math.min(0, ...all.map(({ startMs }) => startMs));
+  const last = Math.max(1, ...all.map(({ endMs }) => endMs));
   const scale = (WIDTH - LABELS - NUMBERS) / (last - first);
   const x = (ms: number): number => round(LABELS + (ms - first) * scale);
-  const height = TOP + phases.length * ROW + 16;
+  let top = 0;
+  const parts = timelines.map(({ title, phases }) => {
+    const part = timelinePart({ title, phases }, { first, last, x, top });
+    top += heightOf(phases);
+    return part;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${top}" font-family="sans-serif" font-size="13">
+  <rect width="100%" height="100%" fill="white"/>
+  ${parts.join('\n  ')}
+</svg>
+`;
+}
+
+interface Axis {
+  first: number;
+  last: number;
+  x: (ms: number) => number;
+  /** Where the part begins. */
+  top: number;
+}
+
+function timelinePart({ title, phases }: Timeline, axis: Axis): string {
+  const { x, top } = axis;
   const rows = phases.map((phase, index) => {
-    const y = TOP + index * ROW;
+    const y = top + TOP + index * ROW;
     const end = x(phase.endMs);
     return [
       `<text x="${LABELS - 10}" y="${y + 16}" text-anchor="end">${escaped(phase.name)}</text>`,
@@ -30,25 +59,27 @@ export function timelineSvg(title: string, phases: readonly Phase[]): string {
       `<text x="${round(end + 6)}" y="${y + 16}" fill="#555">${seconds(phase.endMs - phase.startMs)}</text>`,
     ].join('\n  ');
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="13">
-  <rect width="100%" height="100%" fill="white"/>
-  <text x="16" y="24" font-size="15" font-weight="bold">${escaped(title)}</text>
-  ${axis(first, last, x, height)}
-  ${rows.join('\n  ')}
-</svg>
-`;
+  return [
+    `<text x="16" y="${top + 24}" font-size="15" font-weight="bold">${escaped(title)}</text>`,
+    axisLines(axis, top + heightOf(phases)),
+    ...rows,
+  ].join('\n  ');
+}
+
+function heightOf(phases: readonly Phase[]): number {
+  return TOP + phases.length * ROW + 16;
 }
 
 /** Lines at whole steps of 1, 2 or 5 times a power of ten, some ten of them at most. */
-function axis(first: number, last: number, x: (ms: number) => number, height: number): string {
+function axisLines({ first, last, x, top }: Axis, bottom: number): string {
   const rough = (last - first) / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough)!;
   const lines: string[] = [];
   for (let at = Math.ceil(first / step) * step; at <= last; at += step) {
     lines.push(
-      `<path d="M${x(at)} ${TOP - 6}V${height - 12}" stroke="#ddd"/>`,
-      `<text x="${x(at)}" y="${TOP - 10}" text-anchor="middle" fill="#555">${seconds(at)}</text>`,
+      `<path d="M${x(at)} ${top + TOP - 6}V${bottom - 12}" stroke="#ddd"/>`,
+      `<text x="${x(at)}" y="${top + TOP - 10}" text-anchor="middle" fill="#555">${seconds(at)}</text>`,
     );
   }
   return lines.join('\n  ');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BootReport } from './boot-report.ts';
 import { timelineSvg } from './timeline-svg.ts';
-import { bootPhases } from './timeline.ts';
+import { bootPhases, type Phase } from './timeline.ts';
 
 const report: BootReport = {
   version: 1,
@@ -57,10 +57,11 @@ describe('the phases of a boot', () => {
 
 describe('the picture of a boot', () => {
   it('has a bar for each phase, in proportion, and takes no markup from names', () => {
-    const svg = timelineSvg('a <b> & c\n', [
+    const phases: Phase[] = [
       { name: 'one<', by: 'kernel', startMs: 0, endMs: 1000 },
       { name: 'two', by: 'initramfs', startMs: 1000, endMs: 3000 },
-    ]);
+    ];
+    const svg = timelineSvg([{ title: 'a <b> & c\n', phases }]);
     const widths = [...svg.matchAll(/<rect x="[\d.]+" y="\d+" width="([\d.]+)"/g)].map(([, width]) =>
       Number(width),
     );
@@ -68,5 +69,20 @@ describe('the picture of a boot', () => {
     expect(svg).toContain('a &lt;b&gt; &amp; c');
     expect(svg).toContain('one&lt;');
     expect(svg.match(/<b>/)).toBeNull();
+  });
+
+  it('of two boots has both on one axis', () => {
+    const phases = (endMs: number): Phase[] => [{ name: 'kernel', by: 'kernel', startMs: 0, endMs }];
+    const svg = timelineSvg([
+      { title: 'first', phases: phases(1000) },
+      { title: 'second', phases: phases(4000) },
+    ]);
+    const bars = [...svg.matchAll(/<rect x="[\d.]+" y="(\d+)" width="([\d.]+)"/g)].map(([, y, width]) => [
+      Number(y),
+      Number(width),
+    ]);
+    expect(bars[1]![1]! / bars[0]![1]!).toBeCloseTo(4, 1);
+    expect(bars[1]![0]!).toBeGreaterThan(bars[0]![0]! + 50);
+    expect(svg.indexOf('second')).toBeGreaterThan(svg.indexOf('first'));
   });
 });

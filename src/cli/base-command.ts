@@ -24,6 +24,8 @@ export const storeFlag = {
 
 /** The commands that only read their store: they can do with one that is shown read-only. */
 const readers = new Set([
+  'boots',
+  'boots:show',
   'deployment:diff',
   'deployment:inspect',
   'deployment:ls',

@@ -55,6 +55,7 @@ const groups: readonly [title: string, commands: readonly string[]][] = [
       'rollback',
       'undeploy',
       'status',
+      'boots',
       'why',
       'bless',
       'disk',

@@ -1,4 +1,5 @@
 import type { Answer, Origin, Stop, Why } from '../origin/why.ts';
+import { localTime } from './boot-table.ts';
 import { humanSize, printable } from './table.ts';
 
 /** Of an instruction. */
@@ -51,9 +52,13 @@ function origin(by: Origin): string {
     case 'top layer':
       return 'the top layer';
     case 'boot':
-      return `a running system${by.time === null ? '' : `, ${by.time}`}${by.layer === null ? '' : ` (${by.layer})`}`;
+      return [
+        by.boot === null ? 'a running system' : `boot ${by.boot}`,
+        ...(by.time === null ? [] : [localTime(by.time)]),
+        by.layer ?? 'in RAM',
+      ].join(', ');
     case 'persistent directory':
-      return `the persistent directory ${by.path}${by.time === null ? '' : `, changed ${by.time}`}`;
+      return `the persistent directory ${by.path}${by.time === null ? '' : `, changed ${localTime(by.time)}`}`;
     case 'mount':
       return `${by.path}, where ${by.source} (${by.fstype}) is mounted`;
     default:

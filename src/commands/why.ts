@@ -1,5 +1,6 @@
 import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
+import { rootFlags } from '../cli/root-flags.ts';
 import { whyLines } from '../cli/why-lines.ts';
 import { isUnknown, why, type Why } from '../origin/why.ts';
 import { Store } from '../store/store.ts';
@@ -23,16 +24,17 @@ export default class WhyCommand extends ImgbootCommand {
         'absolute paths, as the system itself sees them; before them, a deployment or an image of the store',
     }),
   };
-  static override flags = { ...storeFlag };
+  static override flags = { ...storeFlag, ...rootFlags };
 
   async run(): Promise<Why> {
     const { argv, flags } = await this.parse(WhyCommand);
     requireRoot('why');
     const [first, ...rest] = argv as [string, ...string[]];
-    const [subject, paths] = first.startsWith('/') ? [undefined, [first, ...rest]] : [first, rest];
+    const [name, paths] = first.startsWith('/') ? [undefined, [first, ...rest]] : [first, rest];
     this.requireNames(paths);
     const answer = await why(Store.open(flags.store), {
-      subject,
+      name,
+      layer: flags.previous ? 'previous' : flags.layer,
       paths,
       progress: this.progress,
       signal: this.signal,

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { forgetImages } from './add-version.ts';
@@ -19,7 +21,7 @@ export interface Undeployed {
 /**
  * Takes a deployment away: all its versions, their writable layers and boot entries. With the last one, the loader's
  * configuration is as it was before the first. Its persistent directories stay for the next deployment of that name,
- * unless `purge`.
+ * unless `purge`; so do the reports of its boots.
  * @throws IMGBOOT_NO_SUCH_DEPLOYMENT, IMGBOOT_DEPLOYMENT_IN_USE
  */
 export async function undeploy(
@@ -49,6 +51,7 @@ export async function undeploy(
     await forgetImages(store, { next, removed });
   }
   const purged = purge ? purgePersistent(store, name) : [];
+  if (purge) rmSync(join(store.paths.boots, name), { recursive: true, force: true });
   return {
     removed: removed.map(({ id }) => id),
     default: change?.deployments.default ?? null,

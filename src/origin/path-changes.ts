@@ -1,4 +1,5 @@
-import { aspectsThatDiffer, isUntouched, type Aspect } from '../layer/aspects.ts';
+import type { Difference } from '../layer/differences.ts';
+import { aspectsThatDiffer, isUntouched } from './aspects.ts';
 import type { Found, Levels } from './levels.ts';
 
 /** What a level did to a path. */
@@ -6,7 +7,7 @@ export interface LevelChange {
   kind: 'added' | 'changed' | 'deleted';
   level: number;
   /** Of what was changed; empty otherwise. */
-  aspects: Aspect[];
+  aspects: Difference[];
   /** Of what was deleted: the directory that went with all that was in it, as a byte string, where it is one. */
   with: string | undefined;
   /** When the level last touched it, in nanoseconds since 1970; undefined where that cannot be told. */
@@ -52,7 +53,7 @@ function goneWith(levels: Levels, path: string, level: number): string | undefin
 }
 
 /** The same inode as below is the same file. */
-function differences(before: Found, after: Found): Aspect[] {
+function differences(before: Found, after: Found): Difference[] {
   if (before.level === after.level || isUntouched(before.stats, after.stats)) return [];
   return aspectsThatDiffer(before, after);
 }

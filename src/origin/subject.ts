@@ -1,15 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { readBootReport, type BootReport } from '../boot/boot-report.ts';
-import {
-  allVersions,
-  readDeployments,
-  versionDirectory,
-  type Deployments,
-  type NamedVersion,
-} from '../deploy/deployments.ts';
-import { findVersion } from '../deploy/find.ts';
+import { basename, dirname, join, relative } from 'node:path';
+import { readBootReport } from '../boot/boot-report.ts';
+import { allVersions, readDeployments, type NamedVersion } from '../deploy/deployments.ts';
 import { persistedDirectory } from '../deploy/persist.ts';
+import { findRoot, type KeptRoot } from '../drift/kept-root.ts';
 import { ImgbootError } from '../errors.ts';
 import type { ChainId } from '../image/digest.ts';
 import { chainLayers } from '../store/collect.ts';
@@ -19,7 +12,6 @@ import type { Store } from '../store/store.ts';
 import { listMounts } from '../system/mountinfo.ts';
 import { instructionOf } from './instruction.ts';
 import type { Level } from './levels.ts';
-import { readWritableLayer } from './writable.ts';
 
 /** A layer of an image, and the instruction that made it. */
 export interface LayerOrigin {
@@ -40,7 +32,7 @@ export interface TopLayerOrigin {
   digest: string | null;
 }
 
-/** What a system wrote to while it ran. */
+/** What systems wrote to while they ran. */
 export interface WritableOrigin {
   kind: 'writable layer';
   /** In the store: `deployments/desktop/3/ephemeral`; null in RAM. */
@@ -62,54 +54,52 @@ export interface Subject {
   notes: string[];
 }
 
-/**
- * What is meant by a name: a version of a deployment, a deployment (the version that runs, is the default, or is its
- * newest, in this order), or an image; without one the system that runs, or else the default.
- * @throws IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_NO_DEPLOYMENTS
- */
-export async function findSubject(store: Store, text: string | undefined): Promise<Subject> {
-  const deployments = readDeployments(store.paths);
-  const report = readBootReport();
-  const running = deployments && runningVersion(deployments, report);
-  if (text === undefined) return await defaultSubject(store, { deployments, report, running });
-  const version = deployments && versionOf(deployments, text, running);
-  if (version === undefined) return imageSubject(store, text);
-  return await versionSubject(store, version, version.id === running?.id ? report : undefined);
+/** What is meant. */
+export interface SubjectChoice {
+  /**
+   * A version of a deployment, a deployment (the version that runs, is the default, or is its newest, in this order), or an
+   * image; where undefined the system that runs, or else the default.
+   */
+  name: string | undefined;
+  /** A writable layer of it, as {@link findRoot} takes it. */
+  layer: string | undefined;
 }
 
-interface Known {
-  deployments: Deployments | undefined;
-  report: BootReport | undefined;
-  running: NamedVersion | undefined;
-}
-
-async function defaultSubject(store: Store, { deployments, report, running }: Known): Promise<Subject> {
-  if (running !== undefined) return await versionSubject(store, running, report);
-  const booted = report && (await bootedImage(store, report));
-  if (booted !== undefined) return booted;
-  if (deployments?.default === null || deployments?.default === undefined) {
-    throw new ImgbootError('IMGBOOT_NO_DEPLOYMENTS', 'nothing is deployed, and no image of this store runs', {
-      hint: 'name an image of the store: imgboot why desktop /etc/passwd',
-    });
+/** @throws IMGBOOT_NO_SUCH_IMAGE, IMGBOOT_NO_DEPLOYMENTS, IMGBOOT_NO_SUCH_ROOT */
+export async function findSubject(store: Store, { name, layer }: SubjectChoice): Promise<Subject> {
+  const version = name === undefined ? defaultVersion(store) : versionOf(store, name);
+  if (name !== undefined && version === undefined && layer === undefined) return imageSubject(store, name);
+  try {
+    return rootSubject(store, await findRoot(store, { name: version?.id ?? name, layer }));
+  } catch (error) {
+    const isUntold = error instanceof ImgbootError && untold.has(error.code);
+    if (!isUntold || version === undefined || layer !== undefined) throw error;
+    return unbootedSubject(store, version, error);
   }
-  return await versionSubject(store, findVersion(deployments, deployments.default), undefined);
 }
 
-/** The one that the report names, if it is this store's. */
-function runningVersion(deployments: Deployments, report: BootReport | undefined): NamedVersion | undefined {
-  return allVersions(deployments).find(
-    ({ id, chain }) => id === report?.deployment?.got && chain === report.chain,
+/** Where nothing tells what a system made of a version. */
+const untold = new Set(['IMGBOOT_NO_SUCH_ROOT', 'IMGBOOT_UNKNOWN_ORIGIN']);
+
+/** What is booted by default, where no deployment of this store runs, nor an image of it. */
+function defaultVersion(store: Store): NamedVersion | undefined {
+  const deployments = readDeployments(store.paths);
+  const running = readBootReport();
+  if (running?.writable?.got != null && running.deployment === undefined) return undefined;
+  const versions = deployments === undefined ? [] : allVersions(deployments);
+  return (
+    versions.find(({ id }) => id === running?.deployment?.got) ??
+    versions.find(({ id }) => id === deployments?.default)
   );
 }
 
-function versionOf(
-  deployments: Deployments,
-  text: string,
-  running: NamedVersion | undefined,
-): NamedVersion | undefined {
+function versionOf(store: Store, text: string): NamedVersion | undefined {
+  const deployments = readDeployments(store.paths);
+  if (deployments === undefined) return undefined;
   const meant = allVersions(deployments).filter(({ id, name }) => id === text || name === text);
+  const running = readBootReport()?.deployment?.got;
   return (
-    meant.find(({ id }) => id === running?.id) ??
+    meant.find(({ id }) => id === running) ??
     meant.find(({ id }) => id === deployments.default) ??
     meant.at(-1)
   );
@@ -117,87 +107,74 @@ function versionOf(
 
 function imageSubject(store: Store, text: string): Subject {
   const image = store.image(text);
+  const levels = imageLevels(store, image);
+  return { ...nothing, kind: 'image', name: image.reference ?? image.id, levels };
+}
+
+const nothing = { running: false, persist: [], mounts: [], notes: [] };
+
+/** A root that runs, or is kept. */
+function rootSubject(store: Store, root: KeptRoot): Subject {
+  const levels = chainLevels(store, root.chainId);
+  const notes: string[] = [];
+  const isWhole = store.driver.name === 'btrfs';
+  const isInRam = root.layer === 'ram';
+  if (typeof root.topLayer === 'object') {
+    const { directory } = root.topLayer;
+    // Of btrfs, a subvolume with image and top layer; in RAM a directory, whatever the store is on.
+    const level = { directory, whole: isWhole && !isInRam };
+    levels.push({ level, by: { kind: 'top layer', digest: digestOf(root, directory) } });
+  } else if (root.topLayer === 'unknown')
+    notes.push(
+      'nothing tells any more what its top layer was: what that brought is told as written by the system',
+    );
+  levels.push({
+    level: isInRam
+      ? { directory: '/', whole: true }
+      : { directory: isWhole ? root.directory : join(root.directory, 'upper'), whole: isWhole },
+    by: { kind: 'writable layer', layer: isInRam ? null : relative(store.paths.root, root.directory) },
+  });
   return {
-    kind: 'image',
-    name: image.reference ?? image.id,
-    running: false,
-    levels: imageLevels(store, image),
-    persist: [],
-    mounts: [],
-    notes: [],
+    kind: root.version === undefined ? 'image' : 'deployment',
+    name: root.name,
+    running: root.booted,
+    levels,
+    persist: persistOf(store, root.version),
+    mounts: root.booted ? mountsOverRoot() : [],
+    notes,
   };
 }
 
-async function versionSubject(
-  store: Store,
-  version: NamedVersion,
-  report: BootReport | undefined,
-): Promise<Subject> {
-  const directory = versionDirectory(store.paths, version);
-  const layer = report === undefined ? lastLayer(directory, version) : report.writable?.layer;
-  const subject: Subject = {
+/** A version that was never booted, or of which nothing is kept. */
+function unbootedSubject(store: Store, version: NamedVersion, why: Error): Subject {
+  const what = version.topLayer.length > 0 ? 'its image, without its top layer' : 'its image';
+  return {
+    ...nothing,
     kind: 'deployment',
     name: version.id,
-    running: report !== undefined,
-    levels: chainLevels(store, version.chain, version.image),
-    persist: version.persist.map((path) => ({
-      path,
-      directory: persistedDirectory(store, version.name, path),
-    })),
-    mounts: report === undefined ? [] : mountsOverRoot(),
-    notes: [],
+    levels: chainLevels(store, version.chain),
+    persist: persistOf(store, version),
+    notes: [`${why.message}: this is ${what}`],
   };
-  if (report !== undefined || layer !== undefined) return await withWritable(store, subject, layer ?? null);
-  const what = version.topLayer.length > 0 ? ': this is its image, without its top layer' : '';
-  subject.notes.push(`${version.id} has not been booted, or left nothing on the disk${what}`);
-  return subject;
 }
 
-/** An image that runs without being deployed. */
-async function bootedImage(store: Store, report: BootReport): Promise<Subject | undefined> {
-  if (report.chain === null || report.deployment !== undefined) return undefined;
-  const chain = report.chain as ChainId;
-  if (!chainLayers(store, chain).every((name) => existsSync(store.paths.layer(name)))) return undefined;
-  const subject: Subject = {
-    kind: 'image',
-    name: report.reference ?? report.image ?? chain,
-    running: true,
-    levels: chainLevels(store, chain, report.image),
-    persist: [],
-    mounts: mountsOverRoot(),
-    notes: [],
-  };
-  return await withWritable(store, subject, report.writable?.layer ?? null);
+/** A top layer on the disk has its digest in its name. */
+function digestOf({ layer }: KeptRoot, directory: string): string | null {
+  if (layer === 'ram') return readBootReport()?.topLayer?.digest ?? null;
+  const names = [basename(directory), basename(dirname(directory))];
+  const hex = names.map((name) => /^base\.([0-9a-f]{64})\./.exec(name)?.[1]).find(Boolean);
+  return hex === undefined ? null : `sha256:${hex}`;
 }
 
-/** @param layer in the store; null for one in RAM */
-async function withWritable(store: Store, subject: Subject, layer: string | null): Promise<Subject> {
-  const by: WritableOrigin = { kind: 'writable layer', layer };
-  // What lies in RAM has no name any more: the running root itself shows it.
-  if (layer === null) subject.levels.push({ level: { directory: '/', whole: true }, by });
-  else {
-    const { level, base } = await readWritableLayer(store.driver.name, join(store.paths.root, layer));
-    if (base !== undefined)
-      subject.levels.push({ level: base.level, by: { kind: 'top layer', digest: base.digest } });
-    subject.levels.push({ level, by });
-  }
-  return subject;
+function persistOf(store: Store, version: NamedVersion | undefined): Subject['persist'] {
+  if (version === undefined) return [];
+  const { name, persist } = version;
+  return persist.map((path) => ({ path, directory: persistedDirectory(store, name, path) }));
 }
 
-/** What the last boot of a version wrote to. */
-function lastLayer(directory: string, { id }: NamedVersion): string | undefined {
-  const last = readBootReport(join(directory, 'boot.json'))?.writable?.layer;
-  const layers = [last, `deployments/${id}/ephemeral`, `deployments/${id}/persistent`];
-  return layers.find(
-    (layer) =>
-      typeof layer === 'string' &&
-      layer.startsWith(`deployments/${id}/`) &&
-      existsSync(join(directory, layer.slice(`deployments/${id}/`.length))),
-  ) as string | undefined;
-}
-
-function chainLevels(store: Store, chain: ChainId, id: string | null): Subject['levels'] {
-  const image = store.images().find((one) => one.id === id && one.layers.at(-1)?.chainId === chain);
+/** With what made them, where the image is still in the store. */
+function chainLevels(store: Store, chain: ChainId): Subject['levels'] {
+  const image = store.images().find((one) => one.layers.at(-1)?.chainId === chain);
   if (image !== undefined) return imageLevels(store, image);
   const names = chainLayers(store, chain).toReversed();
   const unknown = { digest: null, instruction: '', created: null };

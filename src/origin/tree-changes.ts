@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, type BigIntStats } from 'node:fs';
-import { aspectsThatDiffer, isUntouched, type Aspect } from '../layer/aspects.ts';
+import type { Difference } from '../layer/differences.ts';
+import { aspectsThatDiffer, isUntouched } from './aspects.ts';
 import { entryTypeOf, isWhiteoutNode } from '../layer/changes.ts';
 import type { EntryType } from '../layer/tar-entry.ts';
 import { readXattr } from '../system/libc.ts';
@@ -12,7 +13,7 @@ export interface FileChange {
   /** Of the second, or of what was removed; undefined for a socket. */
   type: EntryType | undefined;
   /** Of what was changed. */
-  aspects: Aspect[];
+  aspects: Difference[];
   /** In the first and in the second; 0 for all but files. */
   sizeBytes: [number, number];
 }

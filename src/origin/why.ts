@@ -1,14 +1,21 @@
 import { existsSync } from 'node:fs';
 import { ImgbootError } from '../errors.ts';
 import type { EntryType } from '../layer/tar-entry.ts';
-import type { Aspect } from '../layer/aspects.ts';
+import type { Difference } from '../layer/differences.ts';
 import type { Store } from '../store/store.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { TemporaryDirectory } from '../system/temporary-directory.ts';
 import type { InstalledPackage } from '../packages/package.ts';
 import type { LevelChange } from './path-changes.ts';
-import { findSubject, type LayerOrigin, type Subject, type TopLayerOrigin } from './subject.ts';
+import {
+  findSubject,
+  type LayerOrigin,
+  type Subject,
+  type SubjectChoice,
+  type TopLayerOrigin,
+} from './subject.ts';
+import { bootsThatWrote } from './writing-boot.ts';
 import { runJob, type StopFacts, type WhyFacts, type WhyJob } from './why.job.ts';
 
 /** Why paths of a root file system are as they are. */
@@ -45,7 +52,7 @@ export interface Stop {
   /** Who made it what it is: who wrote its content, or who deleted it. */
   by: Origin | null;
   /** Everything that was done to it, the latest first. */
-  changes: { kind: 'added' | 'changed' | 'deleted'; aspects: Aspect[]; with?: string; by: Origin }[];
+  changes: { kind: 'added' | 'changed' | 'deleted'; aspects: Difference[]; with?: string; by: Origin }[];
   /** Those that own it. */
   packages: InstalledPackage[];
 }
@@ -57,6 +64,8 @@ export interface BootOrigin {
   kind: 'boot';
   /** In the store: `deployments/desktop/3/ephemeral`; null in RAM. */
   layer: string | null;
+  /** As `imgboot boots` numbers it; null where its report is not kept, or several boots may have done it. */
+  boot: number | null;
   /** RFC 3339; null where that cannot be told. */
   time: string | null;
 }
@@ -81,26 +90,22 @@ interface MountOrigin {
 /**
  * Who wrote, or deleted, what lies at each path: the image's layer with its instruction, the top layer, or a boot; and
  * whose package it is. Reads only. Needs root.
- * @param subject as {@link findSubject} takes it
  * @param paths absolute
  * @throws IMGBOOT_NO_SUCH_FILE where nothing is at any of them, and never was
  */
 export async function why(
   store: Store,
-  {
-    subject: name,
-    paths,
-    ...options
-  }: OperationOptions & { subject: string | undefined; paths: readonly string[] },
+  { paths, name, layer, ...options }: OperationOptions & SubjectChoice & { paths: readonly string[] },
 ): Promise<Why> {
   const asked = paths.map(checkPath);
-  const subject = await findSubject(store, name);
+  const subject = await findSubject(store, { name, layer });
   requireLevels(subject);
   const facts = await look(store, subject, { paths: asked, options });
+  const originOf = originsOf(store, subject);
   const answers = facts.trails.map(({ through, stops }, index): Answer => ({
     asked: paths[index]!,
     through: through.map(({ path, target }) => ({ path: asText(path), target: asText(target) })),
-    stops: stops.map((stop) => stopOf(subject, stop)),
+    stops: stops.map((stop) => stopOf(stop, { subject, originOf })),
   }));
   if (!answers.every(isUnknown)) {
     const notes = [...subject.notes, ...facts.unread];
@@ -165,7 +170,10 @@ async function look(
   );
 }
 
-function stopOf(subject: Subject, facts: StopFacts): Stop {
+function stopOf(
+  facts: StopFacts,
+  { subject, originOf }: { subject: Subject; originOf: (change: LevelChange) => Origin },
+): Stop {
   const { there } = facts;
   const place = placeOf(subject, facts);
   const changes = place === undefined ? facts.changes : [];
@@ -183,26 +191,31 @@ function stopOf(subject: Subject, facts: StopFacts): Stop {
             sizeBytes: there.sizeBytes,
             ...(there.target === undefined ? {} : { target: asText(there.target) }),
           },
-    by: place ?? (decisive === undefined ? null : originOf(subject, decisive)),
+    by: place ?? (decisive === undefined ? null : originOf(decisive)),
     changes: changes.map((change) => ({
       kind: change.kind,
       aspects: change.aspects,
       ...(change.with === undefined ? {} : { with: asText(change.with) }),
-      by: originOf(subject, change),
+      by: originOf(change),
     })),
     packages: facts.packages,
   };
 }
 
 /** What a file is, not how it is labelled. */
-function isMatter(aspect: Aspect): boolean {
+function isMatter(aspect: Difference): boolean {
   return ['type', 'content', 'target', 'device'].includes(aspect);
 }
 
-function originOf({ levels }: Subject, { level, timeNs }: LevelChange): Origin {
-  const { by } = levels[level]!;
-  if (by.kind !== 'writable layer') return by;
-  return { kind: 'boot', layer: by.layer, time: timeNs === undefined ? null : asTime(timeNs) };
+function originsOf(store: Store, { levels }: Subject): (change: LevelChange) => Origin {
+  const writable = levels.map(({ by }) => by).find((by) => by.kind === 'writable layer');
+  const bootThatWrote = writable && bootsThatWrote(store.paths, writable.layer);
+  return ({ level, timeNs }) => {
+    const { by } = levels[level]!;
+    if (by.kind !== 'writable layer') return by;
+    const boot = bootThatWrote?.(timeNs)?.number ?? null;
+    return { kind: 'boot', layer: by.layer, boot, time: timeNs === undefined ? null : asTime(timeNs) };
+  };
 }
 
 /** What is not of the levels. */

@@ -45,6 +45,10 @@ export class StorePaths {
   get deploymentsFile(): string {
     return join(this.root, 'deployments.json');
   }
+  /** Reports of boots, which the initramfs keeps; made by the first. */
+  get boots(): string {
+    return join(this.root, 'boots');
+  }
   /** Made by the first container. */
   get containers(): string {
     return join(this.root, 'containers');

@@ -6,6 +6,7 @@ import {
   layersOf,
   versionFiles,
 } from '../support/deployment-disk.ts';
+import { onDisk } from '../support/disk-check.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 /** Each step of a boot has a limit of its own; this one is for when all are near it. */
@@ -45,6 +46,11 @@ describe.each([{ filesystem: 'btrfs' }, { filesystem: 'ext4' }] as const)(
       const third = await boot('third', ' imgboot.writable=ram');
       expect(third.report.deployment).toEqual({ asked: 'tiny', got: 'tiny/2', try: null });
       expect(await versionFiles(disk, 'tiny/2')).toEqual({ good: '' });
+      const kept = await onDisk(disk, 'cd var/lib/imgboot/boots/tiny; ls; cat 2.json');
+      const [names, json] = [kept.slice(0, kept.indexOf('{')), kept.slice(kept.indexOf('{'))];
+      expect(names.trim().split('\n')).toEqual(['1.json', '2.good', '2.json', '3.json']);
+      expect(JSON.parse(json)).toEqual(second.report);
+      expect(Math.abs(Date.parse(second.report.time!) - Date.now())).toBeLessThan(3_600_000);
     });
 
     it(

@@ -8,8 +8,9 @@ const boot = `
 set -eu
 store=$2 imgboot_lib=$1 imgboot_run=$3/run imgboot_work=$3/work
 ${hookPort}
-imgboot_now() { imgboot_reply=100; }
 . "$imgboot_lib/imgboot.sh"
+# The machine began just now.
+imgboot_now() { imgboot_reply=100; }
 imgboot_parse_cmdline "root=/dev/vda imgboot.deployment=$4 $5"
 imgboot_store_path=/imgboot imgboot_store_dir=$store imgboot_layers_dir=$store/layers
 imgboot_step start

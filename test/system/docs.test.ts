@@ -32,7 +32,7 @@ describe('the documentation', () => {
     expect(calls.length).toBeGreaterThanOrEqual(8);
     const wrong = calls.flatMap(({ name, words }) => {
       // A topic's commands have two words.
-      const command = manifest.commands[words[0]!] ?? manifest.commands[words.slice(0, 2).join(':')];
+      const command = manifest.commands[words.slice(0, 2).join(':')] ?? manifest.commands[words[0]!];
       if (command === undefined) return [`${name}: imgboot ${words.join(' ')}: no such command`];
       const known = new Set(
         Object.values(command.flags).flatMap((flag) => [`--${flag.name}`, `-${flag.char}`]),

@@ -324,12 +324,16 @@ describe('/run/initramfs/bless', () => {
     await mkdir(path.join(filesystem.mountPoint, 'loader/entries'), { recursive: true });
     await writeFile(path.join(filesystem.mountPoint, 'loader/entries/imgboot-desktop-2+0-3.conf'), 'entry');
     const { stdout: device } = await execa('findmnt', ['-no', 'SOURCE', filesystem.mountPoint]);
-    const again = await bless(filesystem.mountPoint, ['systemd-boot', device, 'ext4', '/loader']);
+    const boots = path.join(filesystem.mountPoint, 'store/boots/desktop');
+    await mkdir(boots, { recursive: true });
+    const order = ['systemd-boot', device, 'ext4', '/loader', 'boots/desktop/7.good'];
+    const again = await bless(filesystem.mountPoint, order);
     expect(again).toEqual({ exitCode: 0, output: expect.stringContaining('desktop/2 is good') });
     expect(await readFile(path.join(directory, 'good'), 'utf8')).toBe('');
     expect(await readdir(path.join(filesystem.mountPoint, 'loader/entries'))).toEqual([
       'imgboot-desktop-2.conf',
     ]);
+    expect(await readdir(boots)).toEqual(['7.good']);
     const third = await bless(filesystem.mountPoint, missing);
     expect(third).toEqual({ exitCode: 0, output: expect.stringContaining('desktop/2 is known as good') });
   });

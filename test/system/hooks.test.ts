@@ -1,7 +1,8 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BootReport } from '../../src/boot/boot-report.ts';
 import { encodeReference } from '../../src/image/reference.ts';
 import { hookLibrary, hookShells } from '../support/hook-shells.ts';
 import { repository } from '../support/paths.ts';
@@ -351,6 +352,46 @@ describe.each(Object.entries(hookShells))('the hooks hookLibrary under %s', (_, 
     });
   });
 
+  it('the report says when, by the clock of the machine', async () => {
+    const before = Math.floor(Date.now() / 1000) * 1000;
+    await run("imgboot_run=when; mkdir -p when; imgboot_write_report ''");
+    const report = JSON.parse(await readFile(path.join(work.path, 'when/boot.json'), 'utf8')) as BootReport;
+    expect(report.time).toMatch(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(Date.parse(report.time!)).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(report.time!)).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('twenty reports are kept of a name, and no boot has the number of another', async () => {
+    const script = `imgboot_run=history; imgboot_store_dir=history/store; mkdir -p history/store/boots/desktop history/place
+      echo $1 > history/boot.json; imgboot_name=$2; imgboot_keep_report history/place || echo failed`;
+    const keep = async (name: string): Promise<string> => (await run(script, '{}', name)).stdout;
+    for (let boot = 1; boot <= 3; boot += 1) await keep('debian%3Abookworm');
+    for (let boot = 4; boot <= 19; boot += 1) await keep(`desktop/${boot % 2}`);
+    const boots = path.join(work.path, 'history/store/boots');
+    for (const name of ['4.good', '5.good', '7.json.new', 'x.json', '123456789.json'])
+      await writeFile(path.join(boots, 'desktop', name), '');
+    for (let boot = 20; boot <= 25; boot += 1) expect(await keep('desktop/2')).toBe('');
+    const numbers = async (name: string): Promise<number[]> =>
+      (await readdir(path.join(boots, name)))
+        .flatMap((file) => /^(\d{1,8})\.json$/.exec(file)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+    expect(await numbers('debian%3Abookworm')).toEqual([1, 2, 3]);
+    expect(await numbers('desktop')).toEqual(Array.from({ length: 20 }, (_, at) => at + 6));
+    // What is not ours is left alone.
+    expect(
+      (await readdir(path.join(boots, 'desktop'))).filter((name) => !/^\d{1,8}\.json$/.test(name)).sort(),
+    ).toEqual(['123456789.json', '7.json.new', 'x.json']);
+    expect(await readFile(path.join(work.path, 'history/place/boot.json'), 'utf8')).toBe('{}\n');
+  });
+
+  it('a report that cannot be kept is said, and nothing half-made has its name', async () => {
+    const script = `imgboot_run=full; imgboot_store_dir=full/store; mkdir -p full/store full/place
+      echo '{}' > full/boot.json; imgboot_name=desktop/1; echo in the way > full/store/boots
+      imgboot_keep_report full/place || echo failed`;
+    expect((await run(script)).stdout).toBe('failed\n');
+  });
+
   it('the next number of a series is past the greatest', async () => {
     for (const name of ['e.1', 'e.9', 'e.10', 'e.x', 'e.0', 'e']) {
       await mkdir(path.join(work.path, 'series', name), { recursive: true });
@@ -362,24 +403,10 @@ describe.each(Object.entries(hookShells))('the hooks hookLibrary under %s', (_, 
 
 describe('the scripts of the hooks', () => {
   it('pass shellcheck', async () => {
-    const files = [
-      'imgboot',
-      'text',
-      'console',
-      'cmdline',
-      'device',
-      'store',
-      'deployment',
-      'docker',
-      'persist',
-      'writable',
-      'ram',
-      'toplayer',
-      'report',
-      'shutdown',
-    ];
+    const files = (await readdir(hookLibrary)).filter((name) => name.endsWith('.sh'));
+    expect(files).toContain('imgboot.sh');
     const { exitCode, stdout } = await execa('shellcheck', [
-      ...files.map((name) => path.join(hookLibrary, `${name}.sh`)),
+      ...files.map((name) => path.join(hookLibrary, name)),
       ...['lib/bless', 'lib/clean', 'lib/shutdown', 'own/agent', 'own/init'].map((name) =>
         path.join(repository, 'hooks', name),
       ),

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deployImage } from '../../src/deploy/deploy.ts';
+import type { SubjectChoice } from '../../src/origin/subject.ts';
 import { why, type Origin, type Stop } from '../../src/origin/why.ts';
 import { bootRoot } from '../support/boot-root.ts';
 import { makeBaseTar } from '../support/build-fixtures.ts';
@@ -115,17 +116,35 @@ const deployed: Row[] = [
   ['/etc/removed', '/etc/removed gone: top, -top, +2'],
   ['/srv/later', '/srv/later gone: top, -top, *5 content, +3'],
   // What the system did.
-  ['/etc/runtime', '/etc/runtime file: ephemeral, +ephemeral'],
-  ['/etc/changed', '/etc/changed file: ephemeral, *ephemeral content, +2'],
-  ['/etc/both', '/etc/both file: ephemeral, *ephemeral content, +top'],
-  ['/etc/unlinked', '/etc/unlinked gone: ephemeral, -ephemeral, +2 [owner]'],
-  ['/etc/dropped/one', '/etc/dropped/one gone: ephemeral, -ephemeral, +2'],
-  ['/etc/dropped/two', '/etc/dropped/two file: ephemeral, *ephemeral content, +2'],
-  ['/etc/owned', '/etc/owned file: 2, *ephemeral mode, *3 mode, +2 [owner]'],
-  ['/var/new/deep/file', '/var/new/deep/file file: ephemeral, +ephemeral'],
+  ['/etc/runtime', '/etc/runtime file: boot 1, +boot 1'],
+  ['/etc/changed', '/etc/changed file: boot 1, *boot 1 content, +2'],
+  ['/etc/both', '/etc/both file: boot 1, *boot 1 content, +top'],
+  ['/etc/unlinked', '/etc/unlinked gone: boot 1, -boot 1, +2 [owner]'],
+  ['/etc/dropped/one', '/etc/dropped/one gone: boot 1, -boot 1, +2'],
+  ['/etc/dropped/two', '/etc/dropped/two file: boot 1, *boot 1 content, +2'],
+  ['/etc/owned', '/etc/owned file: 2, *boot 1 mode, *3 mode, +2 [owner]'],
+  ['/var/new/deep/file', '/var/new/deep/file file: boot 1, +boot 1'],
   ['/home/user/mine', '/home/user/mine file: persistent directory'],
   ['/home/user/image', '/home/user/image file: persistent directory'],
   ['/home', '/home directory: persistent directory'],
+];
+
+const latest: Row[] = [
+  ['/etc/second', '/etc/second file: boot 2, +boot 2'],
+  ['/etc/runtime', '/etc/runtime nothing'],
+  ['/etc/unlinked', '/etc/unlinked file: 2, +2 [owner]'],
+];
+
+const persistent: Row[] = [
+  ['/etc/passwd', '/etc/passwd file: 1, +1'],
+  ['/etc/replaced', '/etc/replaced file: top, *top content, +2'],
+  ['/etc/removed', '/etc/removed gone: top, -top, +2'],
+  ['/etc/third', '/etc/third file: boot 3, +boot 3'],
+  ['/etc/fourth', '/etc/fourth file: boot 4, +boot 4'],
+  ['/etc/rewritten', '/etc/rewritten file: boot 4, +boot 4'],
+  ['/etc/top', '/etc/top file: boot 4, *boot 4 content, +top'],
+  // What is gone has no time.
+  ['/etc/unlinked', '/etc/unlinked gone: a boot, -a boot, +2 [owner]'],
 ];
 
 describe.each(drivers)('why, with the $driver driver', (driver) => {
@@ -143,7 +162,19 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
     await deploy();
     const top = filesystem.directory('top');
     writeTree(top, topLayer);
-    await bootRoot(store.path, { version: 'desktop/1', words: `toplayer=${top}`, run: runtime });
+    const boot = async (more: string, run: string): Promise<void> =>
+      bootRoot(store.path, {
+        version: 'desktop/1',
+        words: `toplayer=${top} ${more}`,
+        run: `${run}; sleep 0.3`,
+      });
+    await boot('', runtime);
+    await boot('', 'echo 2 > etc/second');
+    await boot('imgboot.writable=persistent', 'echo 3 > etc/third; echo 3 > etc/rewritten; rm etc/unlinked');
+    await boot(
+      'imgboot.writable=persistent',
+      'echo 4 > etc/fourth; echo 4 > etc/rewritten; echo more >> etc/top',
+    );
   });
   afterAll(async () => filesystem[Symbol.asyncDispose]());
 
@@ -156,8 +187,8 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
   }
 
   /** By path: what is there, who made it that, all that was done to it, and whose package it is; a line a stop. */
-  async function ask(subject: string, rows: readonly Row[]): Promise<Map<string, string[]>> {
-    const { answers } = await why(store.store, { subject, paths: rows.map(([asked]) => asked) });
+  async function ask(choice: SubjectChoice, rows: readonly Row[]): Promise<Map<string, string[]>> {
+    const { answers } = await why(store.store, { ...choice, paths: rows.map(([asked]) => asked) });
     return new Map(
       answers.map(({ asked, through, stops }) => [
         asked,
@@ -170,12 +201,14 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
   }
 
   describe.each([
-    ['of the image', 'desktop:latest', image],
-    ['of the deployment', 'desktop', deployed],
-  ] as const)('%s', (_, subject, rows) => {
+    ['of the image', { name: 'desktop:latest', layer: undefined }, image],
+    ['of the boot before the last into a fresh layer', { name: 'desktop', layer: 'previous' }, deployed],
+    ['of what the last boot wrote to', { name: undefined, layer: undefined }, latest],
+    ['of the persistent layer', { name: 'desktop/1', layer: 'persistent' }, persistent],
+  ] as const)('%s', (_, choice, rows) => {
     let answers: Map<string, string[]>;
     beforeAll(async () => {
-      answers = await ask(subject, rows);
+      answers = await ask(choice, rows);
     });
 
     it.each(rows)('%s', (asked, ...expected) => {
@@ -197,7 +230,9 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
   });
 
   it('tells the layer, the instruction and the time as JSON', async () => {
-    const answer = JSON.parse(await store.cliOk('why', ['desktop/1', '/etc/changed', '--json'])) as object;
+    const answer = JSON.parse(
+      await store.cliOk('why', ['desktop/1', '--previous', '/etc/changed', '--json']),
+    ) as object;
     expect(answer).toMatchObject({
       kind: 'deployment',
       of: 'desktop/1',
@@ -212,7 +247,8 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
               is: { type: 'file', sizeBytes: 11 },
               by: {
                 kind: 'boot',
-                layer: 'deployments/desktop/1/ephemeral',
+                layer: 'deployments/desktop/1/ephemeral.1',
+                boot: 1,
                 time: expect.stringMatching(/^20\d\d-/) as string,
               },
               changes: [
@@ -239,6 +275,7 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
     [['desktop', '/no/such'], 'desktop/1 has no /no/such, and never had'],
     [['desktop', 'etc/passwd'], '"etc/passwd" is no absolute path'],
     [['desktop'], 'name at least one'],
+    [['desktop', '--layer', 'ephemeral.9', '/etc'], 'no layer "ephemeral.9" is kept of desktop/1'],
     [['desktop', '/no', '/never'], 'desktop/1 has no /no, /never, and never had'],
     [['nothing', '/etc/passwd'], 'has no image nothing'],
     [['desktop', Buffer.from('/caf\xe9', 'latin1').toString()], 'is not UTF-8'],
@@ -273,6 +310,6 @@ function line({ path: at, is, by, changes, packages: owners }: Stop): string {
 function name(by: Origin): string {
   if (by.kind === 'layer') return String(by.number);
   if (by.kind === 'top layer') return 'top';
-  if (by.kind === 'boot') return path.basename(by.layer ?? 'RAM');
+  if (by.kind === 'boot') return by.boot === null ? 'a boot' : `boot ${by.boot}`;
   return by.kind;
 }

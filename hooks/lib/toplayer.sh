@@ -208,7 +208,8 @@ for path; do
       if [ "$directory" = . ]; then
         printf "%s would delete the whole image\n" "$path"
       elif [ -d "$directory" ]; then
-        "$0" find "$directory/." -mindepth 1 -maxdepth 1 -exec "$0" rm -rf -- {} +
+        # From inside: what is deleted may be a link on the way there.
+        (cd "$directory" && "$0" find . -mindepth 1 -maxdepth 1 -exec "$0" rm -rf -- {} +)
       fi
       ;;
     .wh. | .wh.. | .wh...) printf "%s names nothing\n" "$path" ;;

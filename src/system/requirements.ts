@@ -120,6 +120,10 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         optional: true,
       },
       { ...program('skopeo', 'upgrade from a registry', 'skopeo'), optional: true },
+      {
+        ...program('diff', "show the lines in which a top layer's files differ", 'diffutils'),
+        optional: true,
+      },
     ],
   },
   disk: {

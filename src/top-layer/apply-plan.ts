@@ -11,13 +11,17 @@ export type Step =
   | { kind: 'empty'; entry: TopEntry; gone: string[] | undefined }
   /** A directory of the image gives way to something else. */
   | { kind: 'way'; entry: TopEntry; place: string; gone: FileFacts }
-  /** Copied. `over` is what was at the place; of a directory, `through` is the link that it is reached by. */
+  /**
+   * Copied. `over` is what was at the place; of a directory, `through` is the link that it is reached by; `made` are the
+   * places of directories that had to be made anew on the way.
+   */
   | {
       kind: 'copy';
       entry: TopEntry;
       place: string;
       over: FileFacts | undefined;
       through: FileFacts | undefined;
+      made: string[];
     }
   /** An account file has got the image's names, too. */
   | { kind: 'merge'; entry: TopEntry; place: string; image: string }
@@ -106,6 +110,7 @@ function copyAll(root: NewRoot, entries: readonly TopEntry[]): Step[] {
 }
 
 function copy(root: NewRoot, entry: TopEntry): Step {
+  const made = makeDirectories(root, entry.path);
   const { found, name } = root.locate(entry.path);
   if (found.kind !== 'found' || kindOf(found.node) !== 'directory')
     return { kind: 'refuse', entry, why: 'its directory is not there by then' };
@@ -114,18 +119,57 @@ function copy(root: NewRoot, entry: TopEntry): Step {
   if (node !== undefined && entry.facts.kind === 'directory') {
     if (kindOf(node) === 'directory') {
       node.entry = entry;
-      return { kind: 'copy', entry, place: node.place, over, through: undefined };
+      return { kind: 'copy', entry, place: node.place, over, through: undefined, made };
     }
     const target = kindOf(node) === 'symlink' ? root.resolve(entry.path) : undefined;
     // The directory that a link leads to keeps its own attributes.
     if (target?.kind === 'found' && kindOf(target.node) === 'directory')
-      return { kind: 'copy', entry, place: target.node.place, over: factsOf(target.node), through: over };
+      return {
+        kind: 'copy',
+        entry,
+        place: target.node.place,
+        over: factsOf(target.node),
+        through: over,
+        made,
+      };
   }
   if (node !== undefined && kindOf(node) === 'directory' && !isEmpty(root, node))
     return { kind: 'refuse', entry, why: 'another part of the top layer is a directory at the same place' };
-  const { place } = root.put(found.node, name, entry);
-  return { kind: 'copy', entry, place, over, through: undefined };
+  if (node !== undefined) root.remove(node);
+  // What was there may have been the way to it: a link to a directory above itself.
+  made.push(...makeDirectories(root, entry.path));
+  const again = root.locate(entry.path);
+  if (again.found.kind !== 'found') return { kind: 'refuse', entry, why: 'its directory cannot be made' };
+  const { place } = root.put(again.found.node, name, entry);
+  return { kind: 'copy', entry, place, over, through: undefined, made };
 }
+
+/** What tar does where a directory of a path is missing. @returns the places of those that it makes */
+function makeDirectories(root: NewRoot, path: string): string[] {
+  const made: string[] = [];
+  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
+    const above = path.slice(0, end);
+    const { found, name } = root.locate(above);
+    if (found.kind !== 'found' || kindOf(found.node) !== 'directory') break;
+    if (root.child(found.node, name) !== undefined) continue;
+    made.push(root.put(found.node, name, { path: above, facts: plainDirectory }).place);
+  }
+  return made;
+}
+
+/** As mkdir makes one. */
+const plainDirectory: FileFacts = {
+  kind: 'directory',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  sizeBytes: 0,
+  mtimeNs: 0n,
+  device: { major: 0, minor: 0 },
+  linkTarget: '',
+  inode: '',
+  names: 1,
+};
 
 function isThere(root: NewRoot, path: string): boolean {
   const { found, name } = root.locate(path);

@@ -65,7 +65,7 @@ export function netEffects(
 function placesOf(step: Step): string[] {
   if (step.kind === 'empty') return step.gone ?? [];
   if (step.kind === 'refuse' || step.place === undefined) return [];
-  return [step.place];
+  return step.kind === 'copy' ? [...step.made, step.place] : [step.place];
 }
 
 /** What was in a directory that is gone goes with it. */

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../system/exec.ts';
 import { TemporaryDirectory } from '../system/temporary-directory.ts';
@@ -21,30 +21,51 @@ export async function textDifferences(
   names: { image: string },
 ): Promise<Map<string, TextDifference>> {
   const differences = new Map<string, TextDifference>();
-  for (const { place, what } of effects)
-    if (what.includes('content')) differences.set(place, await difference(scene, place, names));
+  const texts: { place: string; texts: readonly [string, string] }[] = [];
+  for (const { place, what } of effects) {
+    if (!what.includes('content')) continue;
+    const found = textsAt(scene, place);
+    if ('why' in found) differences.set(place, { kind: 'not-shown', why: found.why });
+    else texts.push({ place, texts: found.texts });
+  }
+  const unified = await unifiedDifferences(texts.map((one) => one.texts));
+  for (const [index, { place }] of texts.entries()) {
+    const head = `--- ${names.image}:${showName(place)}\n+++ top layer:${showName(place)}\n`;
+    differences.set(place, { kind: 'lines', unified: head + (unified.get(index) ?? '') });
+  }
   return differences;
 }
 
-async function difference(
+/** A file's content before and after. */
+function textsAt(
   scene: Scene,
   place: string,
-  { image }: { image: string },
-): Promise<TextDifference> {
+): { texts: [string, string] } | { why: 'secret' | 'binary' | 'large' } {
   const nodes = [scene.before.at(place)!, scene.after.at(place)!] as const;
-  if (nodes.some((node) => isSecret(place, factsOf(node)))) return { kind: 'not-shown', why: 'secret' };
-  if (nodes.some((node) => factsOf(node).sizeBytes > LARGEST_BYTES))
-    return { kind: 'not-shown', why: 'large' };
-  const texts = nodes.map((node) => contentOf(scene, node)!);
-  if (texts.some((text) => text.includes('\0'))) return { kind: 'not-shown', why: 'binary' };
+  if (nodes.some((node) => isSecret(place, factsOf(node)))) return { why: 'secret' };
+  if (nodes.some((node) => factsOf(node).sizeBytes > LARGEST_BYTES)) return { why: 'large' };
+  const texts: [string, string] = [contentOf(scene, nodes[0])!, contentOf(scene, nodes[1])!];
+  return texts.some((text) => text.includes('\0')) ? { why: 'binary' } : { texts };
+}
+
+/** What diff(1) says of each pair, without the names, by the pair's number: one process for all. */
+async function unifiedDifferences(
+  pairs: readonly (readonly [string, string])[],
+): Promise<Map<number, string>> {
+  if (pairs.length === 0) return new Map();
   await using directory = await TemporaryDirectory.create();
-  const files = texts.map((text, index) => {
-    const file = join(directory.path, String(index));
-    writeFileSync(file, Buffer.from(text, 'latin1'), { mode: 0o600 });
-    return file;
-  });
-  const labels = [`${image}:${showName(place)}`, `top layer:${showName(place)}`];
-  const args = ['--unified', ...labels.flatMap((label) => ['--label', label]), '--', ...files];
-  const { stdout } = await runCommand('diff', args, { okStatuses: [0, 1] });
-  return { kind: 'lines', unified: stdout };
+  for (const side of [0, 1] as const) {
+    mkdirSync(join(directory.path, String(side)));
+    for (const [index, texts] of pairs.entries())
+      writeFileSync(join(directory.path, String(side), String(index)), Buffer.from(texts[side], 'latin1'), {
+        mode: 0o600,
+      });
+  }
+  const args = ['--unified', '--recursive', '--text', '--', '0', '1'];
+  const { stdout } = await runCommand('diff', args, { cwd: directory.path, okStatuses: [0, 1] });
+  // A line of a text never begins a line of the output: there is a blank, a sign or a backslash before it.
+  const parts = stdout.split(/^diff .*\/([0-9]+)\n--- .*\n\+\+\+ .*\n/m).slice(1);
+  return new Map(
+    parts.flatMap((part, at) => (at % 2 === 0 ? [[Number(part), parts[at + 1]!.replace(/\n$/, '')]] : [])),
+  );
 }

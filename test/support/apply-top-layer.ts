@@ -32,18 +32,19 @@ list() {
   (cd "$1" && getfattr -R -h -d -m '^(user|trusted\\.[^o]|security\\.cap|system\\.posix)' -e hex .) > "$2.xattrs"
 }`;
 
-/** $1: work  $2: btrfs or overlay  $3: layers  $4: the chain, joined by colons; the rest: hooks/lib and the top layer */
+/** $1: work  $2: btrfs, overlay, or plain for a directory  $3: layers, or the directory  $4: the chain, joined by colons; the rest: hooks/lib and the top layer */
 const script = `${list}
 mkdir "$1/root"
 case $2 in
   btrfs) btrfs --quiet subvolume snapshot "$3/\${4%%:*}" "$1/snapshot" > /dev/null; mount --bind "$1/snapshot" "$1/root" ;;
   overlay) mkdir "$1/upper" "$1/work"; cd "$3"; mount -t overlay -o "lowerdir=$4,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"; cd / ;;
+  plain) mount --bind "$3" "$1/root" ;;
 esac
 list "$1/root" "$1/before"
 sh -c "$7" sh "$5" "$1/hook" "$6" "$1/root"
 list "$1/root" "$1/after"
 umount "$1/root"
-[ "$2" = overlay ] || btrfs subvolume delete "$1/snapshot" > /dev/null`;
+[ "$2" != btrfs ] || btrfs subvolume delete "$1/snapshot" > /dev/null`;
 
 export interface AppliedByHook {
   digest: string;
@@ -54,14 +55,16 @@ export interface AppliedByHook {
 
 /** Applies a top layer to a writable view of an image by the boot's own shell, and sees what that changed. Needs root. */
 export async function applyByHook(request: {
-  driver: DriverName;
+  driver: DriverName | 'plain';
+  /** Of a store; with `plain`, the root file system itself. */
   layers: string;
   /** Topmost first. */
   chain: string[];
   top: string;
 }): Promise<AppliedByHook> {
   const { driver, layers, chain, top } = request;
-  const work = mkdtempSync(path.join(path.dirname(layers), '../applied-'));
+  const place = driver === 'plain' ? layers : path.dirname(layers);
+  const work = mkdtempSync(path.join(place, '../applied-'));
   try {
     const args = [work, driver, layers, chain.join(':'), hookLibrary, top, applyScript];
     const isolated = ['--mount', '--propagation', 'private', 'bash', '-euc', script, 'bash', ...args];

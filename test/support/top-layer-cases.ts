@@ -181,6 +181,19 @@ export const topLayerCases: TopLayerCase[] = [
     effects: ['same real', 'delete real/x (file)'],
   },
   {
+    title: 'a directory is emptied from inside, whatever leads there',
+    image: 'ln -s . self; touch a z',
+    top: 'mkdir self; touch self/.wh..wh..opq',
+    effects: ['delete a (file)', 'replace self (symlink to directory)', 'delete z (file)'],
+  },
+  {
+    title: 'a link that is replaced by what it leads to is a directory then',
+    image: 'ln -s . self',
+    top: 'mkdir self; echo t > self/self',
+    effects: ['replace self (symlink to directory)', ...add('self/self')],
+    findings: ['note file-for-link self/self'],
+  },
+  {
     title: 'nothing is emptied where there is nothing',
     image: 'mkdir empty',
     top: 'mkdir empty new; touch empty/.wh..wh..opq new/.wh..wh..opq',

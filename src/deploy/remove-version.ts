@@ -4,6 +4,7 @@ import type { StorePaths } from '../store/paths.ts';
 import { deleteSubvolume, isSubvolume } from '../system/btrfs.ts';
 import { syncDirectory } from '../system/durable.ts';
 import { runCommand } from '../system/exec.ts';
+import { removeTree } from '../system/remove-tree.ts';
 import { versionDirectory, type NamedVersion } from './deployments.ts';
 
 export const NEW_PREFIX = '.new.';
@@ -58,10 +59,7 @@ async function removeContent(path: string, top: string): Promise<void> {
     else if (await isMarked(below, top)) deleteSubvolume(below);
   }
   const marks = join(top, 'made');
-  if (path === top && existsSync(marks) && readdirSync(top).length === 1) {
-    for (const mark of readdirSync(marks)) rmdirSync(join(marks, mark));
-    rmdirSync(marks);
-  }
+  if (path === top && readdirSync(top).join() === 'made') removeTree(marks);
   if (readdirSync(path).length === 0) rmdirSync(path);
 }
 

@@ -7,7 +7,7 @@ import type { Collisions } from '../../src/deploy/collisions.ts';
 import { deployImage } from '../../src/deploy/deploy.ts';
 import { undeploy } from '../../src/deploy/undeploy.ts';
 import type { LoaderName } from '../../src/loader/machine.ts';
-import { createSubvolume, subvolumeUuid } from '../../src/system/btrfs.ts';
+import { createSubvolume, deleteSubvolume, subvolumeUuid } from '../../src/system/btrfs.ts';
 import { DeployHost, bootableLayer, stagedRequest } from '../support/deploy-host.ts';
 import { listing } from '../support/listing.ts';
 import { repository } from '../support/paths.ts';
@@ -297,7 +297,7 @@ describe('on btrfs', () => {
     mkdirSync(path.join(ours, 'var/lib'), { recursive: true });
     createSubvolume(path.join(ours, 'var/lib/machines'));
     const { stdout: mark } = await execa('stat', ['-f', '-c', '%i', ours]);
-    mkdirSync(host.version('desktop/1', 'made', mark), { recursive: true });
+    mkdirSync(host.version('desktop/1', 'made', mark, '0123456789abcdef', 'base.aa.11'), { recursive: true });
     const foreign = host.version('desktop/1', 'foreign');
     createSubvolume(foreign);
     writeFileSync(path.join(foreign, 'precious'), '');
@@ -309,6 +309,10 @@ describe('on btrfs', () => {
     expect(readdirSync(left).sort()).toEqual(['foreign', 'made']);
     expect(readdirSync(path.join(left, 'foreign'))).toEqual(['precious']);
     expect(subvolumeUuid(path.join(left, 'foreign'))).toBe(uuid);
+    // Where nothing foreign is left, the marks go, too.
+    deleteSubvolume(foreign.replace('desktop/1', 'desktop/.gone.1'));
+    await host.store.cliOk('undeploy', ['kiosk']);
+    expect(readdirSync(path.join(host.store.path, 'deployments'))).toEqual([]);
   });
 });
 

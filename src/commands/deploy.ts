@@ -2,6 +2,7 @@ import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { collisionLines } from '../cli/top-layer-report.ts';
 import { bootFlags, findFlags, moduleFlags, readBootFlags } from '../cli/deploy-flags.ts';
+import { describeGate, gateFlags, readGate } from '../cli/gate-flags.ts';
 import { storeWithImage } from '../cli/store-with-image.ts';
 import { deployImage, type Deployed } from '../deploy/deploy.ts';
 
@@ -12,6 +13,7 @@ export default class Deploy extends ImgbootCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> desktop',
     '<%= config.bin %> <%= command.id %> desktop --persist /home --top-layer /etc/imgboot/top --append quiet',
+    '<%= config.bin %> <%= command.id %> desktop --gate --gate-test desktop.test.yaml',
     '<%= config.bin %> <%= command.id %> registry.example/kiosk:stable --name kiosk --writable ram --keep 3',
   ];
   static override enableJsonFlag = true;
@@ -23,11 +25,13 @@ export default class Deploy extends ImgbootCommand {
     keep: Flags.integer({ summary: 'how many of its newest versions are kept', default: 2, min: 1 }),
     ...moduleFlags,
     ...findFlags,
+    ...gateFlags,
   };
 
   async run(): Promise<Deployed> {
     const { args, flags } = await this.parse(Deploy);
     requireRoot('deploy');
+    const gate = await readGate(flags);
     const taking = { progress: this.progress, signal: this.signal };
     const { store, reference } = await storeWithImage(flags.store, args.image, taking);
     const deployed = await deployImage(store, {
@@ -35,11 +39,13 @@ export default class Deploy extends ImgbootCommand {
       name: flags.name,
       keep: flags.keep,
       ...(await readBootFlags(store, flags)),
+      gate,
       progress: this.progress,
       signal: this.signal,
     });
     for (const line of collisionLines(deployed.collisions)) this.tell(line);
     this.log(`${deployed.id} is booted by default from now on (kernel ${deployed.kver}).`);
+    for (const line of deployed.gate === undefined ? [] : describeGate(deployed.gate)) this.log(line);
     for (const id of deployed.removed) this.log(`Removed: ${id}`);
     return deployed;
   }

@@ -1,6 +1,7 @@
 import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { collisionLines } from '../cli/top-layer-report.ts';
+import { describeGate, gateFlags, readGate } from '../cli/gate-flags.ts';
 import { registryFlags, registryOptions } from '../cli/flags.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import { switchImage } from '../deploy/upgrade.ts';
@@ -19,20 +20,24 @@ export default class Switch extends ImgbootCommand {
     ...storeFlag,
     name: Flags.string({ summary: 'the deployment; the one that is booted by default if not given' }),
     ...registryFlags,
+    ...gateFlags,
   };
 
   async run(): Promise<Deployed> {
     const { args, flags } = await this.parse(Switch);
     requireRoot('switch');
+    const gate = await readGate(flags);
     const deployed = await switchImage(Store.open(flags.store), {
       name: flags.name,
       reference: args.image,
       ...registryOptions(flags),
+      gate,
       progress: this.progress,
       signal: this.signal,
     });
     for (const line of collisionLines(deployed.collisions)) this.tell(line);
     this.log(`${deployed.id} is booted by default from now on (kernel ${deployed.kver}).`);
+    for (const line of deployed.gate === undefined ? [] : describeGate(deployed.gate)) this.log(line);
     for (const id of deployed.removed) this.log(`Removed: ${id}`);
     return deployed;
   }

@@ -2,6 +2,7 @@ import { Args, Flags } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { collisionLines } from '../cli/top-layer-report.ts';
 import { noCollisions } from '../deploy/collisions.ts';
+import { describeGate, gateFlags, readGate } from '../cli/gate-flags.ts';
 import { registryFlags, registryOptions } from '../cli/flags.ts';
 import { checkUpgrade, upgrade, type Upgraded } from '../deploy/upgrade.ts';
 import { Store } from '../store/store.ts';
@@ -13,6 +14,7 @@ export default class Upgrade extends ImgbootCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --check',
+    '<%= config.bin %> <%= command.id %> --gate',
     '<%= config.bin %> <%= command.id %> kiosk --authfile /etc/imgboot/auth.json',
   ];
   static override enableJsonFlag = true;
@@ -23,21 +25,26 @@ export default class Upgrade extends ImgbootCommand {
     ...storeFlag,
     check: Flags.boolean({ summary: 'only say whether there is a newer image' }),
     ...registryFlags,
+    ...gateFlags,
   };
 
   async run(): Promise<Upgraded> {
     const { args, flags } = await this.parse(Upgrade);
     requireRoot('upgrade');
     const store = Store.open(flags.store);
+    const gate = await readGate(flags);
     const act = flags.check ? checkUpgrade : upgrade;
     const upgraded = await act(store, {
       name: args.name,
       ...registryOptions(flags),
+      gate,
       progress: this.progress,
       signal: this.signal,
     });
     for (const line of collisionLines(upgraded.collisions ?? noCollisions)) this.tell(line);
     this.log(this.#words(upgraded));
+    const report = upgraded.deployed?.gate;
+    for (const line of report === undefined ? [] : describeGate(report)) this.log(line);
     for (const id of upgraded.deployed?.removed ?? []) this.log(`Removed: ${id}`);
     return upgraded;
   }

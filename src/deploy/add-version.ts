@@ -9,6 +9,7 @@ import { UnreadableImage, tryReadImage, type Image } from '../store/image.ts';
 import type { Store } from '../store/store.ts';
 import { freeBytes } from '../system/free-space.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { versionBootFile } from './boot-file.ts';
 import type { Change } from './change.ts';
 import { newCollisions, noCollisions, type Collisions } from './collisions.ts';
 import {
@@ -22,9 +23,12 @@ import {
 } from './deployments.ts';
 import { readFacts } from './facts.ts';
 import { presentVersion } from './find.ts';
+import type { Candidate, Gate, GateReport } from './gate.ts';
+import { loaderPlan } from './loader-plan.ts';
 import { makeVersion } from './make-version.ts';
 import { seedPersistent } from './persist.ts';
 import { unprotected, unretained, withDefault, withoutVersions } from './retain.ts';
+import { entryId } from './version-name.ts';
 
 /** A version that has been made. */
 export interface Deployed {
@@ -39,6 +43,8 @@ export interface Deployed {
   removed: string[];
   /** Of its top layer with the image. */
   collisions: Collisions;
+  /** What was seen of it before, where there was a gate. */
+  gate?: GateReport | undefined;
 }
 
 export interface VersionRequest extends OperationOptions {
@@ -49,6 +55,8 @@ export interface VersionRequest extends OperationOptions {
   keep: number;
   modules?: ModuleSelection | undefined;
   kver?: string | undefined;
+  /** It becomes the default only where this lets it. */
+  gate?: Gate | undefined;
 }
 
 /** Room for a kernel and an initramfs for any machine. */
@@ -66,6 +74,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
   const number = before.deployments.find((one) => one.name === name)?.next ?? 1;
   let kver: string;
   const collisions = await collisionsOf(store, request);
+  let gate: GateReport | undefined;
   {
     // Nobody may take the layers away until deployments.json names them.
     using _content = await store.lockContent('shared', request);
@@ -80,11 +89,16 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
         progress,
         signal,
       });
-      const { persist } = settings;
-      await seedPersistent(store, { name, image, persist, progress, signal });
       const made = { ...settings, number, image: image.id, chain: image.layers.at(-1)!.chainId, kver };
       const more = withVersion(before, { name, keep: request.keep, version: made });
       const staged = withDefault(more, `${name}/${number}`, change.facts);
+      // First, because what is seeded stays.
+      gate = await request.gate?.(store, candidateOf(store, { image, staged, id: `${name}/${number}` }), {
+        progress,
+        signal,
+      });
+      const { persist } = settings;
+      await seedPersistent(store, { name, image, persist, progress, signal });
       progress?.({ step: `writing the boot entries of ${name}/${number}` });
       removed = unretained(staged, readFacts(store.paths, staged));
       await stageWithRoom(change, { staged, removed });
@@ -105,6 +119,7 @@ export async function addVersion(store: Store, request: VersionRequest): Promise
     kver,
     removed: removed.map(({ id }) => id),
     collisions,
+    ...(gate === undefined ? {} : { gate }),
   };
 }
 
@@ -115,6 +130,19 @@ async function collisionsOf(store: Store, request: VersionRequest): Promise<Coll
   const known = change.deployments.deployments.find((one) => one.name === name);
   const present = known && presentVersion(change.deployments, known);
   return await newCollisions(store, { image, settings, present, progress, signal });
+}
+
+/** A version as the loader would start it. */
+function candidateOf(
+  store: Store,
+  { image, staged, id }: { image: Image; staged: Deployments; id: string },
+): Candidate {
+  const version = allVersions(staged).find((one) => one.id === id)!;
+  const facts = readFacts(store.paths, staged);
+  const { entries } = loaderPlan(store.paths, { deployments: staged, facts, counting: 'no' });
+  const { options } = entries.find((entry) => entry.id === entryId(version))!;
+  const bootFile = versionBootFile(store, { version, deployments: staged, facts });
+  return { version, image, machine: staged.machine, bootFile, options };
 }
 
 /**

@@ -35,6 +35,8 @@ export class Change implements Disposable {
   readonly #lock: FileLock;
   /** Versions that are being made. */
   readonly #spared = new Set<string>();
+  /** Something was written for the loader. */
+  #isPublished = false;
 
   private constructor(
     store: Store,
@@ -102,10 +104,10 @@ export class Change implements Disposable {
     await this.#publish({ ...next, default: this.deployments.default }, { counting: 'no', signal });
   }
 
-  /** Makes the loader's files and the version directories follow from what is the case. */
+  /** Makes the loader's files, where they may be others, and the version directories follow from what is the case. */
   async undo(): Promise<void> {
     this.#spared.clear();
-    await this.#publish(this.deployments, { counting: 'continue' });
+    if (this.#isPublished) await this.#publish(this.deployments, { counting: 'continue' });
     await this.#sweep();
   }
 
@@ -139,6 +141,7 @@ export class Change implements Disposable {
     deployments: Deployments,
     { counting, signal }: { counting: 'no' | 'continue' | 'restart'; signal?: AbortSignal | undefined },
   ): Promise<void> {
+    this.#isPublished = true;
     const facts = readFacts(this.#store.paths, deployments);
     const plan = loaderPlan(this.#store.paths, { deployments, facts, counting });
     const { bootDirectory } = this.#options;

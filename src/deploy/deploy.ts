@@ -6,6 +6,7 @@ import type { Store } from '../store/store.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import { addVersion, type Deployed } from './add-version.ts';
 import { Change } from './change.ts';
+import type { Gate } from './gate.ts';
 import { detectMachine, type MachineRequest } from './detect.ts';
 import { checkPersistPath } from './persist.ts';
 import { checkDeploymentName, nameOfImage } from './version-name.ts';
@@ -38,6 +39,8 @@ export interface DeployRequest extends OperationOptions {
   machine?: Machine | undefined;
   /** What of the running system is to be taken where it is looked for. */
   find?: MachineRequest | undefined;
+  /** The version becomes the default only where this lets it. */
+  gate?: Gate | undefined;
   /**
    * A directory that stands for the top of the loader's file system (of the root's own, where `machine.boot` is null),
    * such as one that becomes a file system later. That file system is found by its UUID when undefined.
@@ -65,8 +68,19 @@ export async function deployImage(store: Store, request: DeployRequest): Promise
   const findMachine = async (): Promise<Machine> => request.machine ?? detectMachine(store, request.find);
   using change = await Change.begin(store, { findMachine, bootDirectory, progress, signal });
   requireLoader(change.deployments.machine, request.find?.loader);
-  const { keep, modules, kver } = request;
-  return await addVersion(store, { change, name, image, settings, keep, modules, kver, progress, signal });
+  const { keep, modules, kver, gate } = request;
+  return await addVersion(store, {
+    change,
+    name,
+    image,
+    settings,
+    keep,
+    modules,
+    kver,
+    gate,
+    progress,
+    signal,
+  });
 }
 
 /** @throws IMGBOOT_USAGE where another loader is asked for than the deployments that are there have */

@@ -14,11 +14,14 @@ import { addVersion, type Deployed } from './add-version.ts';
 import { Change, type ChangeOptions } from './change.ts';
 import { newCollisions, type Collisions } from './collisions.ts';
 import { findDeployment, noDeployments, presentVersion, requireDeployments } from './find.ts';
+import type { Gate } from './gate.ts';
 
 export interface UpgradeRequest extends ChangeOptions, RegistryOptions {
   /** Of the deployment; the one that is booted by default when undefined. */
   name: string | undefined;
   modules?: ModuleSelection | undefined;
+  /** A new version becomes the default only where this lets it. */
+  gate?: Gate | undefined;
 }
 
 export interface Upgraded {
@@ -99,7 +102,7 @@ async function renew(
   store: Store,
   request: OperationOptions & UpgradeRequest & { name: string; reference: string },
 ): Promise<Deployed> {
-  const { name, progress, signal, bootDirectory, modules } = request;
+  const { name, progress, signal, bootDirectory, modules, gate } = request;
   const findMachine = (): never => {
     throw noDeployments();
   };
@@ -116,6 +119,7 @@ async function renew(
     settings,
     keep: deployment.keep,
     modules,
+    gate,
     progress,
     signal,
   });

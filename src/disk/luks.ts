@@ -26,7 +26,7 @@ const PBKDF_MEMORY_KIB = 256 * 1024;
 const CHUNK_BYTES = 1024 * SECTOR_BYTES;
 
 export interface LuksRequest {
-  passphrase: string;
+  passphrase: string | Uint8Array;
   uuid: string;
   /** How long this host takes to try a passphrase. */
   iterMs: number;

@@ -99,6 +99,13 @@ export function subvolumeUuid(path: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
+/** Its number in its file system, as `subvolid=` has it. @throws IMGBOOT_BTRFS */
+export function subvolumeId(path: string): number {
+  const info = Buffer.alloc(INFO_SIZE);
+  check(btrfsutil().info(path, 0n, info), 'read the number of', path);
+  return Number(info.readBigUInt64LE(0));
+}
+
 function check(status: number, what: string, path: string): void {
   if (status === BTRFS_UTIL_OK) return;
   const code: ErrorCode = 'IMGBOOT_BTRFS';

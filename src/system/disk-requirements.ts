@@ -45,3 +45,21 @@ export const diskParts: readonly Requirement[] = [
     packages: { apt: 'ovmf', pacman: 'edk2-ovmf', dnf: 'edk2-ovmf' },
   }),
 ];
+
+/** What imitations of single kinds of disks need. */
+export const gateParts: readonly Requirement[] = [
+  program('mkswap', 'have disks like those for swap', 'util-linux'),
+  program('mkfs.xfs', 'have disks with xfs', 'xfsprogs'),
+  program('mkfs.vfat', 'have disks with FAT', 'dosfstools'),
+  program('mkntfs', 'have disks with NTFS', 'ntfs-3g'),
+  program('cryptsetup', 'have disks with LUKS', {
+    apt: 'cryptsetup-bin',
+    pacman: 'cryptsetup',
+    dnf: 'cryptsetup',
+  }),
+  program('sfdisk', 'have disks that are looked for by PARTUUID and PARTLABEL', {
+    apt: 'fdisk',
+    pacman: 'util-linux',
+    dnf: 'util-linux',
+  }),
+].map((part) => ({ ...part, optional: true as const }));

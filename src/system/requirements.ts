@@ -1,4 +1,4 @@
-import { diskParts } from './disk-requirements.ts';
+import { diskParts, gateParts } from './disk-requirements.ts';
 import { kernel, library, program, requirementName, type Requirement } from './requirement.ts';
 
 export { requirementName } from './requirement.ts';
@@ -12,6 +12,7 @@ export const capabilities = [
   'mkinitramfs',
   'qemu',
   'deploy',
+  'gate',
   'disk',
   'run',
   'build',
@@ -125,6 +126,11 @@ export const needs: Record<Capability, CapabilityNeeds> = {
         optional: true,
       },
     ],
+  },
+  gate: {
+    summary: 'try a version in a virtual machine before it is deployed',
+    includes: ['deploy', 'qemu'],
+    requirements: gateParts,
   },
   disk: {
     summary: 'make disks that boot images',

@@ -64,6 +64,17 @@ describe('Console', () => {
     expect(await console.expect('last words', soon)).toBe('last words');
   });
 
+  it('what systemd draws while it waits is shown once', () => {
+    const waits = ['[*     ] Job a (1s / 1min)', '[ ***  ] Job a (2s / 1min)', '[    **] Job a (3s / 1min)'];
+    const console = printed(['[  OK  ] Started one.', ...waits, '[FAILED] two', ...waits].join('\r\n'));
+    expect(console.lastLines().split('\n')).toEqual([
+      '  | [  OK  ] Started one.',
+      '  | [    **] Job a (3s / 1min)',
+      '  | [FAILED] two',
+      '  | [    **] Job a (3s / 1min)',
+    ]);
+  });
+
   it('an abort ends the waiting', async () => {
     const abort = new AbortController();
     const found = new Console().expect('x', { timeoutMs: 10_000, signal: abort.signal });

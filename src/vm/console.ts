@@ -43,6 +43,11 @@ export class Console {
     return this.#text;
   }
 
+  /** Why nothing more will come; undefined while it may. */
+  get ended(): string | undefined {
+    return this.#ended;
+  }
+
   /** Takes the next bytes of the console. */
   append(bytes: Uint8Array): void {
     const raw = this.#pending + this.#decoder.write(bytes);
@@ -129,11 +134,17 @@ export class Console {
 
   /** The console's end, for a message. */
   lastLines(count = SHOWN_LINES): string {
-    const lines = this.#text.trimEnd().split('\n').slice(-count);
+    const lines = withoutRepeats(this.#text.trimEnd().split('\n')).slice(-count);
     return lines.length === 1 && lines[0] === ''
       ? '  (the console printed nothing)'
       : lines.map((line) => `  | ${line}`).join('\n');
   }
+}
+
+/** While systemd waits, it draws the same line again and again. */
+function withoutRepeats(lines: readonly string[]): string[] {
+  const isWaiting = (line: string | undefined): boolean => /^\[[ *]{6}\] /.test(line ?? '');
+  return lines.filter((line, index) => !isWaiting(line) || !isWaiting(lines[index + 1]));
 }
 
 interface Found {

@@ -31,8 +31,12 @@ export class DeployHost implements AsyncDisposable {
   readonly boot: string;
   readonly #esp: LoopFilesystem;
 
-  static async create(driver: DriverCase, espBytes = 48 * 2 ** 20): Promise<DeployHost> {
-    const filesystem = await storeFilesystem(driver, 2 ** 30);
+  static async create(
+    driver: DriverCase,
+    espBytes = 48 * 2 ** 20,
+    storeBytes = 2 ** 30,
+  ): Promise<DeployHost> {
+    const filesystem = await storeFilesystem(driver, storeBytes);
     const esp = await loopFilesystem({ type: 'ext4', sizeBytes: espBytes });
     return new DeployHost(filesystem, esp);
   }

@@ -10,11 +10,22 @@ import { makePeersRoot } from './bench/peers-root.ts';
 import { asMarkdown, asText, type Comparison } from './bench/report.ts';
 import { measureRun } from './bench/run.ts';
 import { measureStart } from './bench/start.ts';
+import { measureTopLayer } from './bench/top-layer.ts';
 import { measureUnpack } from './bench/unpack.ts';
 
 // `npm run bench`: ratios against peers, all in one run on one machine, because only such ratios mean anything.
 
-const parts = ['start', 'initramfs', 'boot', 'unpack', 'build', 'run', 'deploy', 'memory'] as const;
+const parts = [
+  'start',
+  'initramfs',
+  'boot',
+  'unpack',
+  'build',
+  'run',
+  'deploy',
+  'toplayer',
+  'memory',
+] as const;
 type Part = (typeof parts)[number];
 
 const asked = process.argv.slice(2);
@@ -37,6 +48,7 @@ if (wanted('unpack')) comparisons.push(...(await measureUnpack()));
 if (wanted('build')) comparisons.push(...(await measureBuild()));
 if (wanted('run')) comparisons.push(...(await measureRun()));
 if (wanted('deploy')) comparisons.push(...(await measureDeploy()));
+if (wanted('toplayer')) comparisons.push(...(await measureTopLayer()));
 if (wanted('memory')) comparisons.push(...(await measureMemory()));
 
 process.stdout.write(asText(comparisons));

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ImgbootError } from '../errors.ts';
 import { readBootReport } from '../boot/boot-report.ts';
@@ -17,12 +17,13 @@ export async function topLayerWords(store: Store, text: string): Promise<string[
   const place = parseTopLayerPlace(text);
   if (place.kind === 'device')
     return [`toplayer=${place.device}`, ...(place.path === undefined ? [] : [`toplayer_path=${place.path}`])];
-  const directory = place.path;
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (statSync(place.path, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new ImgbootError('IMGBOOT_USAGE', `there is no directory ${text} for a top layer`, {
       hint: 'give a directory, or a device with a path: UUID=..., LABEL=machine:/top, /dev/sda3',
     });
   }
+  // As the boot finds it: no part of the path may be a symbolic link.
+  const directory = realpathSync(place.path);
   if (!relative(store.paths.root, directory).startsWith('..')) {
     throw new ImgbootError('IMGBOOT_USAGE', `${text} is in the store, which may delete it`, {
       hint: 'put the top layer beside the store',

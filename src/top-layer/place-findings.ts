@@ -1,5 +1,5 @@
 import type { Step } from './apply-plan.ts';
-import { copiesOf, firstOf, isProgram, type Finding, type Scene } from './finding.ts';
+import { copiesOf, firstOf, isProgram, textIn, type Finding, type Scene } from './finding.ts';
 import type { NewRoot } from './new-root.ts';
 import { showName } from './show.ts';
 
@@ -7,47 +7,79 @@ import { showName } from './show.ts';
 const mounted = ['/proc', '/sys', '/dev', '/run', '/var/lib/imgboot'] as const;
 
 /** Places whose content comes into being when the system runs. */
-const runtime = ['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp'] as const;
+const runtime = ['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp', '/mnt', '/media'] as const;
 
 const inits = ['/sbin/init', '/etc/init', '/bin/init'] as const;
 
 /** What nobody sees, links that lead nowhere, and an init that is gone. */
 export function placeFindings(scene: Scene): Finding[] {
   return [
-    ...mounted.flatMap((path) => hidden(scene, path, 'mount')),
-    ...scene.persist.flatMap((path) => hidden(scene, path, 'persistent')),
+    ...mounted.flatMap((path) => hidden(scene, path, mountHint(path))),
+    ...fstabPlaces(scene, 'at boot').flatMap((path) => hidden(scene, path, fstabHint(path))),
+    ...scene.persist.flatMap((path) => hidden(scene, path, persistentHint(path))),
     ...danglingLinks(scene),
     ...lostInit(scene),
   ];
 }
 
-function hidden(scene: Scene, path: string, kind: 'mount' | 'persistent'): Finding[] {
+interface Hiding {
+  code: string;
+  why: string;
+  hint: string;
+}
+
+function mountHint(path: string): Hiding {
+  return {
+    code: 'hidden-by-mount',
+    why: `something is mounted over ${path} at boot`,
+    hint: 'delete it from the top layer; systemd-tmpfiles (etc/tmpfiles.d) makes files there',
+  };
+}
+
+function fstabHint(path: string): Hiding {
+  return {
+    code: 'hidden-by-mount',
+    why: `etc/fstab has something mounted over ${showName(path)}`,
+    hint: 'put it into what is mounted there, or take the line out of etc/fstab',
+  };
+}
+
+function persistentHint(path: string): Hiding {
+  return {
+    code: 'hidden-by-persistent',
+    why: `${showName(path)} is a persistent directory of the deployment`,
+    hint: 'put it into the persistent directory itself, which every version has',
+  };
+}
+
+function hidden(scene: Scene, path: string, { code, why, hint }: Hiding): Finding[] {
   const found = scene.after.resolve(path);
   const place = found.kind === 'found' ? found.node.place : path;
-  const below = copiesOf(scene).filter((step) => step.place.startsWith(`${place}/`));
-  if (below.length === 0) return [];
-  const paths = below.map(({ entry }) => entry.path);
-  return [
-    kind === 'mount'
-      ? {
-          level: 'warning',
-          code: 'hidden-by-mount',
-          path: showName(paths[0]!),
-          message: `${firstOf(paths)}: nobody sees it, since something is mounted over ${path} at boot`,
-          hint: 'delete it from the top layer; systemd-tmpfiles (etc/tmpfiles.d) makes files there',
-        }
-      : {
-          level: 'warning',
-          code: 'hidden-by-persistent',
-          path: showName(paths[0]!),
-          message: `${firstOf(paths)}: nobody sees it, since ${showName(path)} is a persistent directory of the deployment`,
-          hint: 'put it into the persistent directory itself, which every version has',
-        },
-  ];
+  const paths = copiesOf(scene)
+    .filter((step) => step.place.startsWith(`${place}/`))
+    .map(({ entry }) => entry.path);
+  if (paths.length === 0) return [];
+  const message = `${firstOf(paths)}: nobody sees it, since ${why}`;
+  return [{ level: 'warning', code, path: showName(paths[0]!), message, hint }];
+}
+
+/** Where the new root's fstab mounts something, or would if it were asked to. @see fstab(5) */
+function fstabPlaces(scene: Scene, when: 'at boot' | 'ever'): string[] {
+  const lines = (textIn(scene, 'after', '/etc/fstab') ?? '')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  return lines.flatMap(([device = '', place = '', , options = '']) => {
+    if (device === '' || device.startsWith('#') || !/^\/[^/]/.test(place)) return [];
+    if (when === 'at boot' && options.split(',').includes('noauto')) return [];
+    const unescaped = place.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+    return [unescaped.replace(/\/+$/, '')];
+  });
 }
 
 function danglingLinks(scene: Scene): Finding[] {
-  const exempt = [...runtime, ...scene.persist];
+  const exempt = [...runtime, ...scene.persist, ...fstabPlaces(scene, 'ever')];
   return copiesOf(scene).flatMap(({ entry, place }): Finding[] => {
     if (entry.facts.kind !== 'symlink' || scene.after.at(place)?.entry !== entry) return [];
     const found = scene.after.resolve(place);

@@ -82,6 +82,9 @@ short:x:1
 END
 echo 'twin:x:101:' > etc/group
 echo 'twin:*:1::::::' > etc/shadow; chown 0:42 etc/shadow; chmod 640 etc/shadow
+printf '/dev/x /data ext4 defaults 0 0\\n/dev/y /spare\\\\040disk ext4 noauto 0 0\\n' > etc/fstab
+mkdir data 'spare disk'; echo t > data/x; echo t > 'spare disk/x'   # one is mounted over, the other not yet
+ln -s '/spare disk/y' data/link
 setfattr -n trusted.overlay.opaque -v y opt
 `;
 
@@ -97,6 +100,7 @@ export const collisions: string[] = [
   'warning directory-for-file /etc/app.conf',
   'warning directory-for-link /etc/link.d',
   'warning file-for-directory /etc/app.d',
+  'warning hidden-by-mount /data/link',
   'warning hidden-by-mount /proc/x',
   'warning hidden-by-mount /run/x',
   'warning hidden-by-mount /var/lib/imgboot/x',

@@ -1,4 +1,4 @@
-import { ImgbootCommand } from '../../cli/base-command.ts';
+import { ImgbootCommand, requireRoot } from '../../cli/base-command.ts';
 import { table } from '../../cli/table.ts';
 import { topLayerFlag } from '../../cli/top-layer-flags.ts';
 import { findTopLayer } from '../../deploy/top-layer.ts';
@@ -26,6 +26,7 @@ export default class ToplayerLs extends ImgbootCommand {
   async run(): Promise<Listing> {
     const { flags } = await this.parse(ToplayerLs);
     const place = findTopLayer(flags['top-layer']);
+    if (place.kind === 'device') requireRoot('toplayer ls of a device');
     const { entries, measure } = await listTopLayer(place, {
       measure: process.getuid?.() === 0,
       progress: this.progress,

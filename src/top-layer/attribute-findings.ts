@@ -80,8 +80,8 @@ export function overlayFindings(scene: Scene): Finding[] {
       level: 'warning',
       code: 'overlay-attribute',
       path: showName(entry.path),
-      message: `it has ${name}, which is overlayfs's own: where the root is an overlay, the boot may stop at it`,
-      hint: `setfattr -h -x ${name}`,
+      message: `it has ${showName(name)}, which is overlayfs's own: where the root is an overlay, the boot may stop at it`,
+      hint: `setfattr -h -x ${showName(name)}`,
     }));
   });
 }

@@ -48,8 +48,8 @@ export class NewRoot {
   }
 
   /** What a path names, all symbolic links followed. */
-  resolve(path: string, from: RootNode = this.top): Found {
-    let at = path.startsWith('/') ? this.top : from;
+  resolve(path: string): Found {
+    let at = this.top;
     const rest = path.split('/').toReversed();
     for (let links = 0; rest.length > 0;) {
       const name = rest.pop()!;

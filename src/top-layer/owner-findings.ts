@@ -7,7 +7,9 @@ import { ACCESS_ACL, DEFAULT_ACL } from '../layer/attributes.ts';
 /** Owners of the top layer's files that the new root has no account for. */
 export function ownerFindings(scene: Scene): Finding[] {
   const owners = new Owners();
-  for (const { entry } of copiesOf(scene)) {
+  for (const { entry, through } of copiesOf(scene)) {
+    // What a link leads to keeps its own owner.
+    if (through !== undefined) continue;
     owners.add('user', entry.facts.uid, entry.path);
     owners.add('group', entry.facts.gid, entry.path);
     const xattrs = scene.top.xattrs(entry.path);

@@ -61,6 +61,10 @@ it.for(usual)(
     await session(context, { disk, firmware: kind.firmware }, async (shell, report) => {
       expect(report.deployment).toMatchObject({ asked: 'desktop/1', got: 'desktop/1' });
       expect(await shell.run('cat /etc/version 2> /dev/null || echo one; cat /etc/own')).toBe('one\nmine');
+      // Its own top layer, where it is: by the words that it was booted with.
+      const listed = await shell.json<{ digest: string; files: number }>(`${imgboot} toplayer ls --json`);
+      expect(listed).toMatchObject({ digest: report.topLayer!.digest, files: report.topLayer!.files });
+      expect(await shell.run(`${imgboot} toplayer diff`)).toBe('');
       await shell.run('echo kept > /home/file; echo lost > /root/file');
       const upgrade = `${imgboot} upgrade --store /imgboot --no-tls-verify`;
       await shell.run(`(${upgrade} > /root/log 2>&1; echo "status $?" >> /root/log) > /dev/null 2>&1 &`);

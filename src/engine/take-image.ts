@@ -33,7 +33,7 @@ export async function takeImage(store: Store, text: string, options: OperationOp
     return readImage(store.paths, descriptor).id;
   }
   const stored = storedEngineName({ ...asked, reference: name });
-  await store.name(descriptor, stored);
+  await store.nameAsEngine(descriptor, stored);
   return stored;
 }
 

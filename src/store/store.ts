@@ -114,7 +114,14 @@ export class Store {
 
   /** Gives a manifest a name; what had the name before stays without one until it is pruned. Atomic. */
   async name(descriptor: Descriptor, reference: string): Promise<void> {
-    const name = isEngineName(reference) ? reference : storedName(reference);
+    if (!isEngineName(reference)) return await this.nameAsEngine(descriptor, storedName(reference));
+    throw new ImgbootError('IMGBOOT_BAD_REFERENCE', `not an image reference: ${JSON.stringify(reference)}`, {
+      hint: "that is what an image in another engine's store is called",
+    });
+  }
+
+  /** The same with a name as the store keeps it, such as another engine's: `docker://desktop:latest`. */
+  async nameAsEngine(descriptor: Descriptor, name: string): Promise<void> {
     await updateIndex(this.#place, (index) => {
       for (const other of index.manifests) {
         if (other.annotations?.[REF_NAME] === name) delete other.annotations[REF_NAME];

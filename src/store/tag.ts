@@ -1,4 +1,3 @@
-import { storedName } from '../image/reference.ts';
 import type { OperationOptions } from '../system/progress.ts';
 import type { Store } from './store.ts';
 
@@ -7,8 +6,7 @@ export async function tagImage(
   store: Store,
   request: OperationOptions & { image: string; name: string },
 ): Promise<void> {
-  const name = storedName(request.name);
   await using _workspace = await store.workspace();
   using _content = await store.lockContent('shared', request);
-  await store.name(store.image(request.image).descriptor, name);
+  await store.name(store.image(request.image).descriptor, request.name);
 }

@@ -17,18 +17,19 @@ imgboot_make_ram() {
     top=$imgboot_reply
   fi
   imgboot_mount_overlay "$1" "$top" "$imgboot_work/ram"
-  [ -z "$top" ] || imgboot_show_ram_toplayer "$top"
+  imgboot_show_in_ram "$imgboot_work/ram/upper" written
+  [ -z "$top" ] || imgboot_show_in_ram "$top" toplayer
   # The overlay keeps the file systems; the booted system has no use for their names.
   [ -z "$imgboot_ram_image" ] || imgboot_try 'unmounting the top layer' umount "$imgboot_work/ram/ext2"
   imgboot_try 'unmounting the RAM layer' umount -l "$imgboot_work/ram"
 }
 
-# Leaves a name for the top layer in RAM, so that what the system changes can be told from it.
-# $1: the directory that has it
-imgboot_show_ram_toplayer() {
-  imgboot_try 'showing the top layer in RAM' mkdir -m 0700 "$imgboot_run/toplayer"
-  imgboot_try 'showing the top layer in RAM' mount --bind "$1" "$imgboot_run/toplayer"
-  imgboot_try 'showing the top layer in RAM' mount -o remount,bind,ro none "$imgboot_run/toplayer"
+# Leaves a name for a directory in RAM, so that what the system changes can be told from what it was given.
+# $1: the directory  $2: the name, in /run/imgboot
+imgboot_show_in_ram() {
+  imgboot_try "showing $2 in RAM" mkdir -m 0700 "$imgboot_run/$2"
+  imgboot_try "showing $2 in RAM" mount --bind "$1" "$imgboot_run/$2"
+  imgboot_try "showing $2 in RAM" mount -o remount,bind,ro none "$imgboot_run/$2"
 }
 
 # Applies the top layer in RAM, as a lower directory of its own, which is left in imgboot_reply. Before Linux 6.6 a

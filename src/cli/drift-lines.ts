@@ -1,7 +1,7 @@
 import type { Adopted } from '../drift/adopt-changes.ts';
 import type { Drift } from '../drift/diff-root.ts';
 import { isTold, type DriftChange } from '../drift/drift.ts';
-import type { PackageChange } from '../drift/package-changes.ts';
+import type { DriftPackage } from '../drift/package-changes.ts';
 import { showName } from '../top-layer/show.ts';
 
 const letters = { added: 'A', changed: 'C', deleted: 'D' } as const;
@@ -21,13 +21,14 @@ export function driftLines(
   ];
 }
 
-function packageLine({ kind, name, version, before, automatic }: PackageChange, files: number): string {
-  const versions = before === undefined ? version : `${before} -> ${version}`;
+function packageLine({ kind, name, from, to, automatic }: DriftPackage, files: number): string {
+  const word = kind === 'added' ? 'installed' : kind;
+  const versions = [from, to].filter((version) => version !== null).join(' -> ');
   const words = [
     `${files} ${files === 1 ? 'path' : 'paths'}`,
-    ...(automatic && kind === 'installed' ? ['for another package'] : []),
+    ...(automatic && kind === 'added' ? ['for another package'] : []),
   ];
-  return `${kind.padEnd('installed'.length)} ${name} ${versions} (${words.join(', ')})`;
+  return `${word} ${name} ${versions} (${words.join(', ')})`;
 }
 
 function changeLine({ kind, path, differs, type, ignored }: DriftChange): string {

@@ -54,11 +54,10 @@ export async function adoptIntoDockerfile(
     view: viewOfRoot(store, drift.root, scratch.path),
     wanted: new Set(left.map(({ path }) => path)),
     retyped: new Set(left.filter(({ differs }) => differs.includes('type')).map(({ path }) => path)),
-    hasPackages: packages.some(({ kind }) => kind === 'installed'),
+    hasPackages: packages.some(({ kind }) => kind === 'added'),
     directory,
     output: dryRun ? undefined : join(context, directory),
   };
-  const aside = `${join(context, directory)}.new`;
   try {
     const { lines, unsaid } = await runIsolated<AdoptDockerfileJob, AdoptedIntoDockerfile>(
       jobModule(import.meta.url, 'adopt-dockerfile.job'),
@@ -81,7 +80,8 @@ export async function adoptIntoDockerfile(
       notes: names === '' ? [] : [`COPY brings no extended attributes, which these have: ${names}`],
     };
   } catch (error) {
-    removeTree(aside);
+    // Nobody else has that name.
+    if (!dryRun) for (const made of [`${directory}.new`, directory]) removeTree(join(context, made));
     throw error;
   }
 }

@@ -13,12 +13,12 @@ const change = (path: string, more: Partial<FoundChange> = {}): FoundChange => (
 
 const packages: Drift['packages'] = [
   {
-    kind: 'installed',
+    kind: 'added',
     name: 'tool',
-    version: '1',
+    from: null,
+    to: '1',
     architecture: 'all',
     manager: 'dpkg',
-    before: undefined,
     automatic: false,
   },
 ];

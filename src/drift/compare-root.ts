@@ -9,7 +9,7 @@ import type { OpenedRoot } from './root-view.ts';
 const TRIES = 5;
 
 /** Paths of an opened root as they are seen from inside it. */
-export type InsideRoot = Pick<TreesToCompare, 'changed' | 'below' | 'whole' | 'renumbered'> & {
+export type InsideRoot = Pick<TreesToCompare, 'changed' | 'below' | 'whole' | 'given' | 'touched'> & {
   image: string;
 };
 
@@ -35,13 +35,14 @@ export function compareRoot<Result>(
   }
 }
 
-function insideOf({ place, whole, renumbered, ...directories }: OpenedRoot): InsideRoot {
+function insideOf({ place, whole, touched, ...directories }: OpenedRoot): InsideRoot {
   const inside = (path: string): string => `/${relative(place, path)}`;
   return {
     whole,
-    renumbered,
+    touched,
     changed: inside(directories.changed),
     below: inside(directories.below),
     image: inside(directories.image),
+    given: directories.given === undefined ? undefined : inside(directories.given),
   };
 }

@@ -4,14 +4,14 @@ import type { OperationOptions } from '../system/progress.ts';
 import { TemporaryDirectory } from '../system/temporary-directory.ts';
 import { markIgnored, type DriftChange } from './drift.ts';
 import { findRoot, type KeptRoot, type RootChoice } from './kept-root.ts';
-import type { PackageChange } from './package-changes.ts';
+import type { DriftPackage } from './package-changes.ts';
 import type { ReadRootJob, ReadRootResult } from './read-root.job.ts';
 import type { RootView } from './root-view.ts';
 
 /** What somebody changed of a root. */
 export interface Drift {
   root: KeptRoot;
-  packages: PackageChange[];
+  packages: DriftPackage[];
   /** Also what is not told. */
   changes: DriftChange[];
   /** What has to be known to read it rightly. */
@@ -41,7 +41,7 @@ export async function diffRoot(
 }
 
 export function viewOfRoot(store: Store, root: KeptRoot, mountPoint: string): RootView {
-  const { chain, topLayer, directory, layer, made } = root;
+  const { chain, topLayer, directory, layer, made, since } = root;
   return {
     driver: store.driver.name,
     layers: store.paths.layers,
@@ -50,6 +50,7 @@ export function viewOfRoot(store: Store, root: KeptRoot, mountPoint: string): Ro
     directory,
     layer,
     made,
+    since,
     mountPoint,
   };
 }

@@ -1,7 +1,7 @@
 import { showName } from '../top-layer/show.ts';
 import type { Drift } from './diff-root.ts';
 import { isTold, type DriftChange } from './drift.ts';
-import type { PackageChange } from './package-changes.ts';
+import type { DriftPackage } from './package-changes.ts';
 
 /** A change as `--json` tells it. */
 export interface ReportedChange {
@@ -18,7 +18,7 @@ export interface ReportedChange {
 /** A {@link Drift} as `--json` tells it. */
 export interface DriftReport {
   root: { name: string; layer: string; booted: boolean; chain: string };
-  packages: PackageChange[];
+  packages: DriftPackage[];
   changes: ReportedChange[];
   notes: string[];
 }
@@ -38,7 +38,7 @@ export function driftReport(
   };
 }
 
-export function reportChange(change: DriftChange, packages: readonly PackageChange[]): ReportedChange {
+export function reportChange(change: DriftChange, packages: readonly DriftPackage[]): ReportedChange {
   return {
     kind: change.kind,
     path: `/${showName(change.path)}`,

@@ -6,6 +6,7 @@ import { findVersion, noDeployments } from '../deploy/find.ts';
 import { ImgbootError } from '../errors.ts';
 import { encodeReference, lookupNames, parseReference } from '../image/reference.ts';
 import type { Store } from '../store/store.ts';
+import { snapshotGeneration } from '../system/btrfs-changes.ts';
 import { layerWanted } from './kept-layers.ts';
 import { originOf, originOfRam, type Origin } from './origin.ts';
 
@@ -18,10 +19,12 @@ export interface KeptRoot extends Origin {
   layer: string;
   /** Whether the running system writes to it. */
   booted: boolean;
-  /** The subvolume, the overlay's directory, or the running system's root directory. */
+  /** The subvolume, the overlay's directory, or of one in RAM what was written. */
   directory: string;
   /** Places in it that imgboot mounts something over. */
   made: string[];
+  /** Of a subvolume that is a snapshot of what it was made of: the generation in which it became one. */
+  since: bigint | undefined;
 }
 
 export interface RootChoice {
@@ -57,8 +60,21 @@ export async function findRoot(store: Store, choice: RootChoice): Promise<KeptRo
     booted: layer === place.booted,
     made: madePlaces(store, { version, report }),
   };
-  if (layer === 'ram') return { ...common, ...originOfRam(store, report!), directory: '/' };
-  return { ...common, ...(await originOf(store, place, layer)), directory: join(place.directory, layer) };
+  if (layer === 'ram') return { ...common, ...originOfRam(store, report!), since: undefined };
+  const origin = await originOf(store, place, layer);
+  const directory = join(place.directory, layer);
+  return { ...common, ...origin, directory, since: sinceOf(store, { ...origin, directory }) };
+}
+
+function sinceOf(
+  store: Store,
+  { topLayer, chain, directory }: Origin & { directory: string },
+): bigint | undefined {
+  if (store.driver.name !== 'btrfs') return undefined;
+  return snapshotGeneration(
+    directory,
+    typeof topLayer === 'object' ? topLayer.directory : store.paths.layer(chain[0]!),
+  );
 }
 
 function defaultPlace(store: Store, report: BootReport | undefined): Place {

@@ -9,8 +9,9 @@ import type { LayerName } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
 import type { Place } from './kept-root.ts';
 
-/** Where the initramfs leaves a name for the top layer of a boot in RAM. */
+/** Where the initramfs leaves names for the top layer of a boot in RAM, and for what is written. */
 const RAM_TOP_LAYER = '/run/imgboot/toplayer';
+const RAM_WRITTEN = '/run/imgboot/written';
 
 /** What a writable layer was made of. */
 export interface Origin {
@@ -50,10 +51,11 @@ function originOfPersistent(store: Store, place: Place): Origin {
   return { ...origin, topLayer: has === 'none' ? 'none' : topLayerAt(store, base) };
 }
 
-/** Of the running system, which is in RAM. */
-export function originOfRam(store: Store, report: BootReport): Origin {
-  const shown = existsSync(RAM_TOP_LAYER) ? { directory: RAM_TOP_LAYER } : 'unknown';
-  return { ...imageOf(store, report.chain), topLayer: report.topLayer === null ? 'none' : shown };
+/** Of the running system, which is in RAM, and where that is. @throws IMGBOOT_NO_SUCH_ROOT, IMGBOOT_UNKNOWN_ORIGIN */
+export function originOfRam(store: Store, report: BootReport): Origin & { directory: string } {
+  if (!existsSync(RAM_WRITTEN)) throw unknownOrigin('the root in RAM');
+  const topLayer = existsSync(RAM_TOP_LAYER) ? { directory: RAM_TOP_LAYER } : ('none' as const);
+  return { ...imageOf(store, report.chain), topLayer, directory: RAM_WRITTEN };
 }
 
 function topLayerAt(store: Store, base: string): Origin['topLayer'] {

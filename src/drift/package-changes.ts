@@ -1,3 +1,4 @@
+import { comparePackages, type PackageChange } from '../packages/compare-packages.ts';
 import type { InstalledPackage } from '../packages/package.ts';
 import { ownersOf, readPackages } from '../packages/read-packages.ts';
 import { automaticPackages } from '../packages/automatic-packages.ts';
@@ -6,22 +7,15 @@ import { isPackageDatabase } from '../packages/database-paths.ts';
 import { RootedTree } from '../system/rooted.ts';
 import type { FoundChange } from './drift.ts';
 
-/** A package that a root has and what it was made of has not, or the other way round, or in another version. */
-export interface PackageChange {
-  kind: 'installed' | 'removed' | 'replaced';
-  name: string;
-  architecture: string;
-  manager: InstalledPackage['manager'];
-  version: string;
-  /** Of one that was replaced, the version before. */
-  before: string | undefined;
-  /** Whether it came for another one's sake: its package manager says so. */
+/** A package that came, went, or has another version. */
+export interface DriftPackage extends PackageChange {
+  /** Whether it is there for another one's sake: its package manager says so. */
   automatic: boolean;
 }
 
 /** What package managers have done to a root; plain data. */
 export interface PackageChanges {
-  packages: PackageChange[];
+  packages: DriftPackage[];
   /** Path of a change -> index in `packages` of whose file that is. Not those that were edited later. */
   owners: Map<string, number>;
   /** What could not be read, in words. */
@@ -41,17 +35,16 @@ export async function readPackageChanges(
   const automatic = automaticPackages(after);
   const packages = comparePackages(had.answer, has.answer).map((change) => ({
     ...change,
-    automatic: automatic(change),
+    automatic: automatic({ ...change, version: change.to ?? '' }),
   }));
-  const indexes = new Map(packages.map((change, index) => [keyOf(change), index]));
   const owners = new Map<string, number>();
-  const take = async (tree: RootedTree, paths: readonly string[]): Promise<void> => {
+  const take = async (tree: RootedTree, paths: readonly string[], side: 'from' | 'to'): Promise<void> => {
     const { answer } = await ownersOf(
       tree,
       paths.map((path) => `/${path}`),
     );
     for (const [path, found] of answer) {
-      const index = found.map((owner) => indexes.get(keyOf(owner))).find((one) => one !== undefined);
+      const index = found.map((owner) => indexOf(packages, owner, side)).find((one) => one !== -1);
       if (index !== undefined) owners.set(path.slice(1), index);
     }
   };
@@ -59,6 +52,7 @@ export async function readPackageChanges(
     await take(
       after,
       changes.filter(({ kind }) => kind !== 'deleted').map(({ path }) => path),
+      'to',
     );
     const edited = editedFiles(
       after,
@@ -68,6 +62,7 @@ export async function readPackageChanges(
     await take(
       before,
       changes.filter(({ kind }) => kind === 'deleted').map(({ path }) => path),
+      'from',
     );
   }
   return {
@@ -77,37 +72,10 @@ export async function readPackageChanges(
   };
 }
 
-/** Pure. Of one that may be there more than once (kernels of rpm), each version is one of its own. */
-export function comparePackages(
-  before: readonly InstalledPackage[],
-  after: readonly InstalledPackage[],
-): Omit<PackageChange, 'automatic'>[] {
-  const [had, has] = [groupByKey(before), groupByKey(after)];
-  const keys = [...new Set([...had.keys(), ...has.keys()])].sort();
-  return keys.flatMap((key): Omit<PackageChange, 'automatic'>[] => {
-    const [old, now] = [had.get(key) ?? [], has.get(key) ?? []];
-    const gone = old.filter(({ version }) => !now.some((one) => one.version === version));
-    const came = now.filter(({ version }) => !old.some((one) => one.version === version));
-    if (gone.length === 1 && came.length === 1) {
-      return [{ ...came[0]!, kind: 'replaced', before: gone[0]!.version }];
-    }
-    return [
-      ...gone.map((one) => ({ ...one, kind: 'removed' as const, before: undefined })),
-      ...came.map((one) => ({ ...one, kind: 'installed' as const, before: undefined })),
-    ];
-  });
-}
-
-function groupByKey(packages: readonly InstalledPackage[]): Map<string, InstalledPackage[]> {
-  const groups = new Map<string, InstalledPackage[]>();
-  for (const one of packages) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
-  return groups;
-}
-
-function keyOf({
-  manager,
-  name,
-  architecture,
-}: Pick<InstalledPackage, 'manager' | 'name' | 'architecture'>): string {
-  return `${manager} ${name} ${architecture}`;
+/** Which of the changes a package of one of the two roots is: its version is there on one side, or on both. */
+function indexOf(packages: readonly DriftPackage[], owner: InstalledPackage, side: 'from' | 'to'): number {
+  const alike = (one: DriftPackage): boolean =>
+    one.manager === owner.manager && one.name === owner.name && one[side] === owner.version;
+  const same = packages.findIndex((one) => alike(one) && one.architecture === owner.architecture);
+  return same === -1 ? packages.findIndex(alike) : same;
 }

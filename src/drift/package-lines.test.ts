@@ -1,19 +1,21 @@
 import { expect, it } from 'vitest';
-import type { PackageChange } from './package-changes.ts';
+import type { DriftPackage } from './package-changes.ts';
 import { packageLines } from './package-lines.ts';
 
-const one = (name: string, more: Partial<PackageChange> = {}): PackageChange => ({
-  kind: 'installed',
+const one = (name: string, more: Partial<DriftPackage> = {}): DriftPackage => ({
+  kind: 'added',
   name,
-  version: '1:2.0-3',
+  from: null,
+  to: '1:2.0-3',
   architecture: 'all',
   manager: 'dpkg',
-  before: undefined,
   automatic: false,
   ...more,
 });
 
-it.each<[string, PackageChange[], boolean, string]>([
+const gone = { kind: 'removed', from: '1:2.0-3', to: null } as const;
+
+it.each<[string, DriftPackage[], boolean, string]>([
   ['none', [], false, ''],
   [
     'those that were asked for',
@@ -23,6 +25,12 @@ it.each<[string, PackageChange[], boolean, string]>([
 RUN apt-get update \\
  && DEBIAN_FRONTEND=noninteractive apt-get install -y htop vim \\
  && rm -rf /var/lib/apt/lists/*`,
+  ],
+  [
+    'one alone that came for the sake of another',
+    [one('libhtop', { automatic: true, manager: 'apk' })],
+    false,
+    '# libhtop 1:2.0-3\nRUN apk add --no-cache libhtop',
   ],
   [
     'in just these versions',
@@ -35,14 +43,14 @@ RUN apt-get update \\
   ],
   [
     'what went, for its own sake or not',
-    [one('nano', { kind: 'removed' }), one('libnano', { kind: 'removed', automatic: true })],
+    [one('nano', gone), one('libnano', { ...gone, automatic: true })],
     false,
     `# nano 1:2.0-3, libnano 1:2.0-3
 RUN DEBIAN_FRONTEND=noninteractive apt-get purge -y nano libnano`,
   ],
   [
     'newer ones',
-    [one('sed', { kind: 'replaced', before: '1:1.0', automatic: true })],
+    [one('sed', { kind: 'upgraded', from: '1:1.0', automatic: true })],
     false,
     `# sed 1:1.0 -> 1:2.0-3
 RUN apt-get update \\

@@ -1,6 +1,4 @@
-import type { PackageChange } from './package-changes.ts';
-
-type Named = Pick<PackageChange, 'kind' | 'name' | 'version' | 'before' | 'manager' | 'automatic'>;
+import type { DriftPackage } from './package-changes.ts';
 
 interface Manager {
   install: (words: string) => string[];
@@ -12,7 +10,7 @@ interface Manager {
 
 const apt = 'DEBIAN_FRONTEND=noninteractive apt-get';
 
-const managers: Record<PackageChange['manager'], Manager> = {
+const managers: Record<DriftPackage['manager'], Manager> = {
   dpkg: {
     install: (words) => ['apt-get update', `${apt} install -y ${words}`, 'rm -rf /var/lib/apt/lists/*'],
     remove: (words) => [`${apt} purge -y ${words}`],
@@ -51,31 +49,39 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/;
  * one's sake comes by itself. Pure.
  * @param options `pin`: in just these versions
  */
-export function packageLines(packages: readonly Named[], { pin }: { pin: boolean }): string[] {
+export function packageLines(packages: readonly DriftPackage[], { pin }: { pin: boolean }): string[] {
   const named = packages.filter(({ name }) => NAME.test(name));
   return Object.entries(managers).flatMap(([manager, own]) => {
-    const of = (kind: PackageChange['kind']): Named[] =>
-      named.filter((one) => one.manager === manager && one.kind === kind);
-    const installed = of('installed').filter(({ automatic }) => !automatic);
+    const all = named.filter((one) => one.manager === manager);
+    const added = all.filter(({ kind }) => kind === 'added');
+    const asked = added.filter(({ automatic }) => !automatic);
+    // What came for the sake of one that is not meant comes for its own.
+    const installed = asked.length > 0 ? asked : added;
     return [
-      ...step(of('removed'), { run: own.remove, word: ({ name }) => name }),
+      ...step(
+        all.filter(({ kind }) => kind === 'removed'),
+        { run: own.remove, word: ({ name }) => name },
+      ),
       ...step(installed, { run: own.install, word: (one) => wordOf(own, one, pin) }),
-      ...step(of('replaced'), { run: own.replace, word: (one) => wordOf(own, one, pin) }),
+      ...step(
+        all.filter(({ from, to }) => from !== null && to !== null),
+        { run: own.replace, word: (one) => wordOf(own, one, pin) },
+      ),
     ];
   });
 }
 
-function wordOf(manager: Manager, { name, version }: Named, pin: boolean): string {
-  return pin && /^[A-Za-z0-9+.:~_-]+$/.test(version) ? manager.pinned(name, version) : name;
+function wordOf(manager: Manager, { name, to }: DriftPackage, pin: boolean): string {
+  return pin && to !== null && /^[A-Za-z0-9+.:~_-]+$/.test(to) ? manager.pinned(name, to) : name;
 }
 
 function step(
-  packages: readonly Named[],
-  { run, word }: { run: (words: string) => string[]; word: (one: Named) => string },
+  packages: readonly DriftPackage[],
+  { run, word }: { run: (words: string) => string[]; word: (one: DriftPackage) => string },
 ): string[] {
   if (packages.length === 0) return [];
-  const versions = packages.map(({ name, version, before }) =>
-    before === undefined ? `${name} ${version}` : `${name} ${before} -> ${version}`,
+  const versions = packages.map(
+    ({ name, from, to }) => `${name} ${[from, to].filter((version) => version !== null).join(' -> ')}`,
   );
   return [`# ${versions.join(', ')}`, `RUN ${run(packages.map(word).join(' ')).join(' \\\n && ')}`];
 }

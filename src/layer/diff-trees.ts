@@ -20,10 +20,10 @@ export interface TreeChange extends Change {
 export interface TreesToCompare {
   /** The whole root file system, or with `whole` false only what was changed of it: an overlay's upper directory. */
   changed: string;
-  /** Its inodes are those of `below`, but for what was changed: it is a snapshot of it, or an overlay over it. */
+  /** Its inodes are those of `below`, but for what was changed: it is a snapshot of it. */
   whole: boolean;
-  /** That overlay lies on several file systems, and numbers their inodes anew. */
-  renumbered?: boolean;
+  /** Of what is not whole, a tree of what was put there first: a name that it has and `changed` has not is gone. */
+  given?: string | undefined;
   /** What it was made of. */
   below: string;
   /** Places that were made to be mounted over, from the root. */
@@ -34,6 +34,11 @@ export interface TreesToCompare {
   wanted?: ReadonlySet<string>;
   /** Directories that are neither looked into nor told. */
   passOver?: (path: string) => boolean;
+  /**
+   * Of a whole tree, the inode numbers of the directories in which, or somewhere below which, something was changed:
+   * others are not looked into. Unknown where undefined.
+   */
+  touched?: ReadonlySet<number> | undefined;
 }
 
 /** What lies at a path, while it is not known yet whether it is a change. */
@@ -82,9 +87,17 @@ class TreeDiff {
   #directory(path: string, { whole, hasBelow }: { whole: boolean; hasBelow: boolean }): Node[] {
     const names = new Set(readdirSync(this.#changed(path), 'latin1'));
     if (whole && hasBelow) for (const name of readdirSync(this.#below(path), 'latin1')) names.add(name);
+    if (!whole && hasBelow) for (const name of this.#givenIn(path)) names.add(name);
     return [...names]
       .sort()
       .flatMap((name) => this.#node(path === '' ? name : `${path}/${name}`, hasBelow) ?? []);
+  }
+
+  #givenIn(path: string): string[] {
+    if (this.#trees.given === undefined) return [];
+    const directory = Buffer.from(`${this.#trees.given}/${path}`, 'latin1');
+    const isThere = lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true;
+    return isThere ? readdirSync(directory, 'latin1') : [];
   }
 
   #node(path: string, hasBelow: boolean): Node | undefined {
@@ -106,17 +119,18 @@ class TreeDiff {
   }
 
   /**
-   * Whether a file with one name is the very inode that it was made of. Most of a system is: without big integers this
-   * takes a third of the time.
+   * Whether a file with one name is the very inode that it was made of, or a directory has nothing but such. Most of a
+   * system is: without big integers this takes a third of the time.
    */
   #isUntouched(path: string): boolean {
+    const { touched } = this.#trees;
     const found = lstatSync(this.#changed(path), { throwIfNoEntry: false });
-    if (found === undefined || found.isDirectory() || found.nlink > 1) return false;
+    if (found === undefined) return false;
+    const isDirectory = found.isDirectory();
+    if (isDirectory ? touched?.has(found.ino) !== false : found.nlink > 1) return false;
     const below = lstatSync(this.#below(path), { throwIfNoEntry: false });
-    if (below === undefined || found.ctimeMs !== below.ctimeMs) return false;
-    return this.#trees.renumbered === true
-      ? found.mtimeMs === below.mtimeMs && found.size === below.size && found.mode === below.mode
-      : found.ino === below.ino;
+    if (below === undefined || found.ino !== below.ino) return false;
+    return isDirectory || found.ctimeMs === below.ctimeMs;
   }
 
   #directoryNode(path: string, stats: BigIntStats, below: BigIntStats | undefined): Node {

@@ -1,7 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
-import { SyscallError } from '../errors.ts';
+import { failIoctl, ioctl } from './ioctl.ts';
 import { loadKoffi } from './koffi.ts';
 
 /** linux/loop.h */
@@ -14,23 +13,6 @@ const AT = { fd: 0, blockSize: 4, offset: 32, sizeLimit: 40, flags: 60 } as cons
 
 /** Others may take the free device that the kernel names before we do. */
 const TRIES = 64;
-
-interface Ioctl {
-  withNumber(fd: number, request: number, argument: number): number;
-  withBuffer(fd: number, request: number, argument: Buffer): number;
-}
-
-let bound: Ioctl | undefined;
-
-function ioctl(): Ioctl {
-  if (bound !== undefined) return bound;
-  const lib = loadKoffi().load('libc.so.6');
-  bound = {
-    withNumber: lib.func('ioctl', 'int', ['int', 'unsigned long', 'long']) as never,
-    withBuffer: lib.func('ioctl', 'int', ['int', 'unsigned long', 'void *']) as never,
-  };
-  return bound;
-}
 
 /**
  * A part of a file or block device as a block device. It is there until disposal and the last use of it have ended,
@@ -72,7 +54,7 @@ export class LoopDevice implements Disposable {
       if (ioctl().withBuffer(fd, LOOP_CONFIGURE, config) === 0) return new LoopDevice(path, fd);
       const errno = loadKoffi().errno();
       closeSync(fd);
-      if (errno !== osConstants.errno.EBUSY || tries === TRIES) fail('LOOP_CONFIGURE', errno, file);
+      if (errno !== osConstants.errno.EBUSY || tries === TRIES) failIoctl('LOOP_CONFIGURE', errno, file);
     }
   }
 
@@ -87,13 +69,8 @@ function freeNumber(): number {
   const control = openSync('/dev/loop-control', constants.O_RDWR);
   try {
     const number = ioctl().withNumber(control, LOOP_CTL_GET_FREE, 0);
-    return number >= 0 ? number : fail('LOOP_CTL_GET_FREE', loadKoffi().errno(), '/dev/loop-control');
+    return number >= 0 ? number : failIoctl('LOOP_CTL_GET_FREE', loadKoffi().errno(), '/dev/loop-control');
   } finally {
     closeSync(control);
   }
-}
-
-function fail(request: string, errno: number, path: string): never {
-  const [name, reason] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
-  throw new SyscallError({ syscall: `ioctl ${request}`, errno: name, reason, path });
 }

@@ -1,10 +1,9 @@
 import { expect, it } from 'vitest';
-import { bootImage, consoleLayer, freshDisk, machineOf } from '../support/boot-fixtures.ts';
+import { freshDisk, machineOf } from '../support/boot-fixtures.ts';
 import { bootMachine } from '../support/boot-machine.ts';
 import { expectClean } from '../support/disk-check.ts';
-import { bookwormTar } from '../support/fixtures.ts';
 import { GuestShell } from '../support/guest-shell.ts';
-import { packageLayer } from '../support/package-layer.ts';
+import { packagedImage } from '../support/package-layer.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 interface State {
@@ -23,11 +22,7 @@ const limited = [
 
 it('a booted machine runs its image as a container, held to its limits by cgroup v2, and boots it there', async (context) => {
   await using directory = await TemporaryDirectory.create();
-  const image = await bootImage('containers', async (work) => [
-    await bookwormTar(),
-    await consoleLayer(),
-    await packageLayer(work),
-  ]);
+  const image = await packagedImage();
   const disk = await freshDisk(directory.path, image, { filesystem: 'ext4' });
   await using machine = await bootMachine(context, {
     ...machineOf(disk, { writable: 'ephemeral' }),

@@ -18,7 +18,7 @@ import { expectClean, onDisk } from '../support/disk-check.ts';
 import { bookwormTar, trixieTar } from '../support/fixtures.ts';
 import { GuestShell } from '../support/guest-shell.ts';
 import { loopFilesystem, type LoopFilesystem } from '../support/loop-filesystem.ts';
-import { packageLayer } from '../support/package-layer.ts';
+import { packagedImage } from '../support/package-layer.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const GIBIBYTE = 2 ** 30;
@@ -92,12 +92,7 @@ describe('a Debian', () => {
   );
 
   it('without Node shows its own store and boot with the package', async (context) => {
-    const image = await bootImage('packaged', async (work) => [
-      await bookwormTar(),
-      await consoleLayer(),
-      await packageLayer(work),
-    ]);
-    const disk = await freshDisk(directory.path, image, { filesystem: 'ext4' });
+    const disk = await freshDisk(directory.path, await packagedImage(), { filesystem: 'ext4' });
     await using machine = await bootMachine(context, machineOf(disk, { writable: 'ephemeral' }));
     const shell = await GuestShell.login(machine);
     expect(await shell.run('command -v node npm || :')).toBe('');

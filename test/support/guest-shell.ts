@@ -32,14 +32,14 @@ export class GuestShell {
   }
 
   /** Runs a command (one line, fewer than 4,000 characters) and returns what it printed; it must succeed. */
-  async run(command: string): Promise<string> {
+  async run(command: string, timeoutMs = COMMAND_MS): Promise<string> {
     this.#commands += 1;
     const number = this.#commands;
     this.machine.send(
       `printf '<%s ${number}>\\n' begin; { ${command}\n} 2>&1; printf '<%s ${number} %d>\\n' end $?\n`,
     );
     const answer = await this.machine.expect(new RegExp(`<begin ${number}>\\n[^]*?<end ${number} \\d+>`), {
-      timeoutMs: COMMAND_MS,
+      timeoutMs,
     });
     const [, output, status] = /^<.*>\n([^]*)<end \d+ (\d+)>$/.exec(answer)!;
     if (status !== '0') throw new Error(`"${command}" ended with status ${status} in the guest:\n${output}`);

@@ -1,8 +1,18 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
-import { packLayer } from './boot-fixtures.ts';
+import { bootImage, consoleLayer, packLayer, type BootImage } from './boot-fixtures.ts';
+import { bookwormTar } from './fixtures.ts';
 import { repository } from './paths.ts';
+
+/** The Debian 12 of most tests with imgboot in it. */
+export async function packagedImage(): Promise<BootImage> {
+  return await bootImage('packaged', async (work) => [
+    await bookwormTar(),
+    await consoleLayer(),
+    await packageLayer(work),
+  ]);
+}
 
 /** A layer tar of what `npm run package` makes, unpacked below /opt/imgboot. */
 export async function packageLayer(work: string): Promise<string> {

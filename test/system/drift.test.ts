@@ -2,8 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { changedDirectories, snapshotGeneration } from '../../src/system/btrfs-changes.ts';
 import type { DriftReport } from '../../src/drift/drift-report.ts';
 import { makeBaseTar } from '../support/build-fixtures.ts';
+import { loopFilesystem } from '../support/loop-filesystem.ts';
 import { bootOnce, type BootScript } from '../support/kept-root.ts';
 import { runCli, runCliOk, type CliResult } from '../support/run-cli.ts';
 import { drivers, storeFilesystem, type StoreFilesystem, type TestStore } from '../support/test-store.ts';
@@ -36,7 +38,8 @@ describe.each(drivers)('what was changed of a root, with the $driver driver,', (
     filesystem = await storeFilesystem(driver);
     store = filesystem.store();
     const tar = await makeBaseTar(filesystem.directory('base'));
-    for (const name of ['base:1', 'top:1', 'kept:1', 'packages:1']) await store.cliOk('import', [tar, name]);
+    for (const name of ['base:1', 'top:1', 'kept:1', 'moved:1', 'packages:1'])
+      await store.cliOk('import', [tar, name]);
   });
   afterAll(async () => await filesystem[Symbol.asyncDispose]());
 
@@ -120,6 +123,24 @@ describe.each(drivers)('what was changed of a root, with the $driver driver,', (
     expect((await failure()).stderr).toContain('nothing is deployed');
   });
 
+  it('is told of directories that were moved, and of nothing that was only read', async () => {
+    const swap =
+      'mv opt/data x; mv usr/lib/old opt/data; mv x usr/lib/old; ls -R . > /dev/null; cat etc/* > /dev/null';
+    await boot('moved:1', swap);
+    expect(await diff('moved:1')).toEqual([
+      'A /opt/data/file',
+      'D /opt/data/link',
+      'D /opt/data/one',
+      'D /opt/data/sub',
+      'D /usr/lib/old/file',
+      'A /usr/lib/old/link',
+      'A /usr/lib/old/one',
+      'A /usr/lib/old/sub/',
+      'A /usr/lib/old/sub/three',
+      'A /usr/lib/old/sub/two',
+    ]);
+  });
+
   describe('on which a top layer lies,', () => {
     const files = {
       'etc/name': 'machine\n',
@@ -173,4 +194,43 @@ describe.each(drivers)('what was changed of a root, with the $driver driver,', (
       expect.arrayContaining(['A /usr/bin/tool', 'A /var/lib/dpkg/status']),
     );
   });
+});
+
+it('btrfs tells the directories in which something was changed, and that costs no look at others', async () => {
+  await using filesystem = await loopFilesystem({ type: 'btrfs', sizeBytes: 128 * 2 ** 20 });
+  const script = `btrfs -q subvolume create a; mkdir -p a/in/deep a/out/deep a/linked a/read; echo 1 > a/in/deep/x; echo 1 > a/out/deep/y
+    echo 1 > a/read/x; touch -a -d @1 a/read/x; ln a/out/deep/y a/linked/y; btrfs -q subvolume snapshot a b; btrfs -q subvolume snapshot a other
+    cat b/read/x > /dev/null; ls b/* > /dev/null`;
+  const changed = async (change: string): Promise<string[] | undefined> => {
+    const cwd = filesystem.mountPoint;
+    await execa(
+      'sh',
+      ['-euc', `for one in a b other; do [ ! -e $one ] || btrfs -q subvolume delete $one; done; ${script}`],
+      { cwd },
+    );
+    await execa('sh', ['-euc', change], { cwd });
+    const [snapshot, source] = [path.join(cwd, 'b'), path.join(cwd, 'a')];
+    const since = snapshotGeneration(snapshot, source);
+    if (since === undefined) return undefined;
+    const inodes = changedDirectories(snapshot, { source, since, limit: 100 })!;
+    const { stdout } = await execa('find', ['.', '-type', 'd', '-printf', '%i %p\n'], { cwd: snapshot });
+    return stdout
+      .split('\n')
+      .filter((line) => inodes.has(Number(line.split(' ')[0])))
+      .map((line) => line.slice(line.indexOf(' ') + 1))
+      .toSorted();
+  };
+  expect(await changed(':')).toEqual([]);
+  expect(await changed('echo 2 > b/in/deep/x')).toEqual(['.', './in', './in/deep']);
+  expect(await changed('chmod 600 b/in/deep/x; sync')).toEqual(['.', './in', './in/deep']);
+  expect(await changed('setfattr -n user.a -v b b/in')).toEqual(['.', './in']);
+  expect(await changed('rm b/in/deep/x')).toEqual(['.', './in', './in/deep']);
+  // A file with two names is found by both.
+  expect(await changed('echo 2 >> b/linked/y')).toEqual(['.', './linked', './out', './out/deep']);
+  expect(await changed('mv b/in/deep b/out/moved')).toEqual(['.', './in', './out', './out/moved']);
+  // What is no snapshot of it, or of what it was, nobody can tell.
+  expect(await changed('echo 2 > a/in/deep/x')).toBeUndefined();
+  expect(
+    snapshotGeneration(path.join(filesystem.mountPoint, 'a'), path.join(filesystem.mountPoint, 'b')),
+  ).toBeUndefined();
 });

@@ -165,7 +165,7 @@ describe('imgboot toplayer', () => {
     expect(await runCliOk(['toplayer', 'init', '--top-layer', top])).toContain(`${top} is there, and empty.`);
     expect(statSync(top).mode & 0o777).toBe(0o700);
     expect(statSync(at('a')).mode & 0o777).toBe(0o755);
-    await runCliOk(['toplayer', 'init', '--top-layer', top]);
+    await runCliOk(['toplayer', 'init', top]);
     writeFileSync(path.join(top, 'x'), '');
     expect((await runCli(['toplayer', 'init', '--top-layer', top])).stderr).toContain(
       `${top} is there already`,

@@ -1,39 +1,46 @@
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { $ } from 'zx';
-import { loopFilesystem } from '../../test/support/loop-filesystem.ts';
+import { makeManyFiles, manyFilesCases } from './many-files.ts';
 import { best, imgboot, say } from './measure.ts';
 import type { Comparison } from './report.ts';
+import { bootOnce } from '../../test/support/kept-root.ts';
 
 const RUNS = 5;
-const FILES = 300_000;
 /** What a person waits for an answer. */
 const TARGET_SECONDS = 3;
 
-/** How long it takes to check a top layer of 500 files against an image of many more. */
+/**
+ * How long it takes to check a top layer of 500 files against an image of many more, and to tell what was changed on a
+ * system of that image.
+ */
 export async function measureTopLayer(): Promise<Comparison[]> {
-  return [await onFilesystem('btrfs', 'btrfs'), await onFilesystem('ext4', 'overlay')];
-}
-
-async function onFilesystem(type: 'btrfs' | 'ext4', driver: 'btrfs' | 'overlay'): Promise<Comparison> {
-  say(`a top layer on ${type}`);
-  await using filesystem = await loopFilesystem({ type, sizeBytes: 16 * 2 ** 30 });
-  const at = (name: string): string => path.join(filesystem.mountPoint, name);
-  const make = `cd $0; mkdir context root top root/etc top/many top/many/7
-    for d in $(seq ${FILES / 1000}); do mkdir -p root/many/$d; (cd root/many/$d; touch $(seq 1000)); done
-    echo root:x:0:0::/root: > root/etc/passwd; echo root:x:0: > root/etc/group
-    tar -C root -cf image.tar .; rm -r root; cd top/many/7; for f in $(seq 500); do echo $f > $f; done`;
-  await $`sh -euc ${make} ${filesystem.mountPoint}`;
-  const store = ['--store', at('store')];
-  await $`${imgboot} import ${store} ${at('image.tar')} many:0`;
-  // A second layer, so that an overlay has something to merge.
-  await writeFile(at('context/Dockerfile'), 'FROM many:0\nCOPY Dockerfile /etc/\n');
-  await $`${imgboot} build ${store} --quiet -t many:1 ${at('context')}`;
-  const check = async (): Promise<unknown> =>
-    $`${imgboot} toplayer check ${store} --top-layer ${at('top')} many:1`;
-  return {
-    what: `toplayer check on an image of 300,000 files on ${type} (${driver} driver)`,
-    ours: { value: await best(RUNS, check), unit: 's' },
-    target: TARGET_SECONDS,
-  };
+  const comparisons: Comparison[] = [];
+  for (const { type, driver } of manyFilesCases) {
+    say(`a top layer and a changed system on ${type}`);
+    await using many = await makeManyFiles(type);
+    const on = `an image of 300,000 files on ${type} (${driver} driver)`;
+    const target = TARGET_SECONDS;
+    const [store, at] = [['--store', many.store], many.filesystem.mountPoint];
+    await $`sh -euc 'mkdir -p $0/top/many/7 $0/boot; cd $0/top/many/7; for f in $(seq 500); do echo $f > $f; done' ${at}`;
+    const check = async (): Promise<unknown> =>
+      $`${imgboot} toplayer check ${store} --top-layer ${path.join(at, 'top')} ${many.image}`;
+    comparisons.push({
+      what: `toplayer check on ${on}`,
+      ours: { value: await best(RUNS, check), unit: 's' },
+      target,
+    });
+    await bootOnce(path.join(at, 'boot'), {
+      filesystem: at,
+      store: many.store,
+      image: many.image,
+      script: 'echo 1 > many/200/new; echo 2 > many/7/7; rm many/100/100',
+    });
+    const diff = async (): Promise<unknown> => $`${imgboot} deployment diff ${store} ${many.image}`;
+    comparisons.push({
+      what: `deployment diff on ${on}`,
+      ours: { value: await best(RUNS, diff), unit: 's' },
+      target,
+    });
+  }
+  return comparisons;
 }

@@ -78,24 +78,24 @@ function sinceOf(
 }
 
 function defaultPlace(store: Store, report: BootReport | undefined): Place {
-  const running = report === undefined ? undefined : placeOfReport(store, report);
+  const running = placeOfReport(store, report);
   if (running !== undefined) return running;
+  if (isOfOtherEngine(report)) {
+    throw new ImgbootError(
+      'IMGBOOT_UNSUPPORTED_ROOT',
+      `the running system was booted from ${report?.reference}, an image in another engine's store`,
+      { hint: 'imgboot knows what changed only of roots that it made from its own store' },
+    );
+  }
   const deployments = readDeployments(store.paths);
   if (deployments?.default == null) throw noDeployments();
   return placeOfVersion(store, findVersion(deployments, deployments.default));
 }
 
 /** Where the running system is from; undefined where that is not this store. */
-function placeOfReport(store: Store, report: BootReport): Place | undefined {
+function placeOfReport(store: Store, report: BootReport | undefined): Place | undefined {
+  if (report?.writable?.got == null || report.reference === null || isOfOtherEngine(report)) return undefined;
   const { writable, reference, deployment } = report;
-  if (writable?.got == null || reference === null) return undefined;
-  if (/^(?:docker|containers-storage):/.test(reference)) {
-    throw new ImgbootError(
-      'IMGBOOT_UNSUPPORTED_ROOT',
-      `the running system was booted from ${reference}, an image in another engine's store`,
-      { hint: 'imgboot knows what changed only of roots that it made from its own store' },
-    );
-  }
   const directory = join(store.paths.deployments, deployment?.got ?? encodeReference(reference));
   if (writable.got !== 'ram' && !existsSync(join(store.paths.root, writable.layer ?? ''))) return undefined;
   const versions = allVersions(readDeployments(store.paths) ?? { deployments: [] });
@@ -107,8 +107,16 @@ function placeOfReport(store: Store, report: BootReport): Place | undefined {
   };
 }
 
+function isOfOtherEngine(report: BootReport | undefined): boolean {
+  // Its writable layers lie beside the engine's, by an absolute path.
+  return (
+    /^(?:docker|containers-storage):/.test(report?.reference ?? '') ||
+    report?.writable?.layer?.startsWith('/') === true
+  );
+}
+
 function namedPlace(store: Store, name: string, report: BootReport | undefined): Place {
-  const running = report === undefined ? undefined : placeOfReport(store, report);
+  const running = placeOfReport(store, report);
   if (running?.name === name || running?.version?.name === name) return running;
   const deployments = readDeployments(store.paths) ?? { deployments: [] };
   const versions = allVersions(deployments);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The budgets of docs/architecture.md, measured against our peers on this machine; writes docs/benchmarks.md.
-# $1...: parts to measure (start, initramfs, boot, unpack, build, run, deploy, memory); all by default, and only then is the
-# file written
+# $1...: parts to measure (start, initramfs, boot, unpack, build, run, deploy, toplayer, know, memory); all by default, and
+# only then is the file written
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -4,6 +4,7 @@ import { measureBoots } from './bench/boot.ts';
 import { measureBuild } from './bench/build.ts';
 import { measureDeploy } from './bench/deploy.ts';
 import { measureInitramfs } from './bench/initramfs.ts';
+import { measureKnow } from './bench/know.ts';
 import { measureMemory } from './bench/memory.ts';
 import { describeMachine } from './bench/machine.ts';
 import { makePeersRoot } from './bench/peers-root.ts';
@@ -24,6 +25,7 @@ const parts = [
   'run',
   'deploy',
   'toplayer',
+  'know',
   'memory',
 ] as const;
 type Part = (typeof parts)[number];
@@ -49,6 +51,7 @@ if (wanted('build')) comparisons.push(...(await measureBuild()));
 if (wanted('run')) comparisons.push(...(await measureRun()));
 if (wanted('deploy')) comparisons.push(...(await measureDeploy()));
 if (wanted('toplayer')) comparisons.push(...(await measureTopLayer()));
+if (wanted('know')) comparisons.push(...(await measureKnow()));
 if (wanted('memory')) comparisons.push(...(await measureMemory()));
 
 process.stdout.write(asText(comparisons));

@@ -1,6 +1,6 @@
 import type { ImageComparison } from '../origin/compare-images.ts';
 import type { FileChange } from '../origin/tree-changes.ts';
-import { humanSize, printable, table } from './table.ts';
+import { humanSize, table } from './table.ts';
 
 const letters = { added: 'A', removed: 'D', changed: 'C' } as const;
 const kinds = ['upgraded', 'downgraded', 'changed', 'added', 'removed'] as const;
@@ -94,5 +94,5 @@ function fileLine(file: FileChange): string {
 }
 
 function nameOf({ path, type }: FileChange): string {
-  return `${printable(path)}${type === 'directory' && path !== '/' ? '/' : ''}`;
+  return `${path}${type === 'directory' && path !== '/' ? '/' : ''}`;
 }

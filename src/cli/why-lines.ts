@@ -19,7 +19,8 @@ function answerLines({ through, stops }: Answer): string[] {
 }
 
 function describe({ is, by }: Stop): string {
-  if (is === null) return by === null ? 'nothing is there, and never was' : 'deleted';
+  if (is === null)
+    return by === null ? 'nothing is there, and never was' : by.kind === 'mount' ? 'elsewhere' : 'deleted';
   if (is.type === 'symlink') return `link to ${is.target}`;
   const mode = is.mode.toString(8).padStart(4, '0');
   const size = is.type === 'file' ? `, ${humanSize(is.sizeBytes)}` : '';
@@ -32,7 +33,7 @@ function detail({ is, by, changes, packages }: Stop): string[] {
   const shown = owners.length > 4 ? [...owners.slice(0, 3), `and ${owners.length - 3} more`] : owners;
   const decisive = changes.findIndex((change) => change.by === by);
   return [
-    ...(by === null ? [] : [`${is === null ? 'by' : 'from'} ${origin(by)}`]),
+    ...(by === null ? [] : [`${is === null && by.kind !== 'mount' ? 'by' : 'from'} ${origin(by)}`]),
     ...changes.flatMap((change, index) =>
       index === decisive ? [] : `${words(change)} by ${origin(change.by)}`,
     ),
@@ -53,7 +54,11 @@ function origin(by: Origin): string {
       return 'the top layer';
     case 'boot':
       return [
-        by.boot === null ? 'a running system' : `boot ${by.boot}`,
+        by.boot === null
+          ? by.layer === null
+            ? 'the running system'
+            : 'a running system'
+          : `boot ${by.boot}`,
         ...(by.time === null ? [] : [localTime(by.time)]),
         by.layer ?? 'in RAM',
       ].join(', ');

@@ -1,6 +1,7 @@
 import { Args } from '../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../cli/base-command.ts';
 import { rootFlags } from '../cli/root-flags.ts';
+import { printable } from '../cli/table.ts';
 import { whyLines } from '../cli/why-lines.ts';
 import { isUnknown, why, type Why } from '../origin/why.ts';
 import { Store } from '../store/store.ts';
@@ -39,7 +40,7 @@ export default class WhyCommand extends ImgbootCommand {
       progress: this.progress,
       signal: this.signal,
     });
-    for (const note of answer.notes) this.tell(note);
+    for (const note of answer.notes) this.tell(printable(note));
     this.log(whyLines(answer));
     if (answer.answers.some(isUnknown)) process.exitCode = 1;
     return answer;

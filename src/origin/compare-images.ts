@@ -7,6 +7,7 @@ import type { LayerName } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { showName } from '../top-layer/show.ts';
 import { TemporaryDirectory } from '../system/temporary-directory.ts';
 import type { CompareJob, CompareResult } from './compare-images.job.ts';
 import type { FileChange } from './tree-changes.ts';
@@ -17,7 +18,7 @@ export interface ImageComparison {
   after: string;
   /** By name. */
   packages: PackageChange[];
-  /** In the order of a tree; paths as text. */
+  /** In the order of a tree; paths as showName has them. */
   files: FileChange[];
   notes: string[];
 }
@@ -50,7 +51,7 @@ export async function compareImages(
     job,
     { progress: request.progress, signal: request.signal },
   );
-  const named = files.map((file) => ({ ...file, path: Buffer.from(file.path || '/', 'latin1').toString() }));
+  const named = files.map((file) => ({ ...file, path: showName(file.path || '/') }));
   return { ...none, packages, files: named, notes: [...new Set(unread)] };
 }
 

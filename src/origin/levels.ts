@@ -1,4 +1,5 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
+import { errnoOf } from '../errors.ts';
 import { isWhiteoutNode } from '../layer/changes.ts';
 import { readXattr } from '../system/libc.ts';
 
@@ -77,7 +78,7 @@ export class Levels {
     const key = `${level}${path}`;
     if (this.#nodes.has(key)) return this.#nodes.get(key);
     const file = Buffer.concat([Buffer.from(this.#levels[level]!.directory), Buffer.from(path, 'latin1')]);
-    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    const stats = tryLstat(file);
     const node = stats && { stats, file };
     this.#nodes.set(key, node);
     return node;
@@ -91,5 +92,15 @@ export class Levels {
     const opaque = readXattr(file, 'trusted.overlay.opaque')?.toString() === 'y';
     this.#opaque.set(key, opaque);
     return opaque;
+  }
+}
+
+function tryLstat(file: Buffer): BigIntStats | undefined {
+  try {
+    return lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    // Nothing can have such a name.
+    if (errnoOf(error) === 'ENAMETOOLONG') return undefined;
+    throw error;
   }
 }

@@ -39,6 +39,22 @@ export interface WritableOrigin {
   layer: string | null;
 }
 
+/** A directory that outlives its image. */
+export interface PersistPlace {
+  kind: 'persistent directory';
+  path: string;
+  /** Where it lies. */
+  directory: string;
+}
+
+/** Something that is mounted over the running root. */
+export interface MountPlace {
+  kind: 'mount';
+  path: string;
+  fstype: string;
+  source: string;
+}
+
 /** A root file system whose levels are known, bottom first. */
 export interface Subject {
   kind: 'image' | 'deployment';
@@ -46,10 +62,8 @@ export interface Subject {
   name: string;
   running: boolean;
   levels: { level: Level; by: LayerOrigin | TopLayerOrigin | WritableOrigin }[];
-  /** Directories that outlive their image, where they lie. */
-  persist: { path: string; directory: string }[];
-  /** What is mounted over the running root. */
-  mounts: { path: string; fstype: string; source: string }[];
+  /** Directories that lie elsewhere. */
+  places: (PersistPlace | MountPlace)[];
   /** What the user should know of it. */
   notes: string[];
 }
@@ -111,7 +125,7 @@ function imageSubject(store: Store, text: string): Subject {
   return { ...nothing, kind: 'image', name: image.reference ?? image.id, levels };
 }
 
-const nothing = { running: false, persist: [], mounts: [], notes: [] };
+const nothing = { running: false, places: [], notes: [] };
 
 /** A root that runs, or is kept. */
 function rootSubject(store: Store, root: KeptRoot): Subject {
@@ -139,8 +153,8 @@ function rootSubject(store: Store, root: KeptRoot): Subject {
     name: root.name,
     running: root.booted,
     levels,
-    persist: persistOf(store, root.version),
-    mounts: root.booted ? mountsOverRoot() : [],
+    // A persistent directory is mounted, too, and found first.
+    places: [...persistOf(store, root.version), ...(root.booted ? mountsOverRoot() : [])],
     notes,
   };
 }
@@ -153,7 +167,7 @@ function unbootedSubject(store: Store, version: NamedVersion, why: Error): Subje
     kind: 'deployment',
     name: version.id,
     levels: chainLevels(store, version.chain),
-    persist: persistOf(store, version),
+    places: persistOf(store, version),
     notes: [`${why.message}: this is ${what}`],
   };
 }
@@ -166,10 +180,14 @@ function digestOf({ layer }: KeptRoot, directory: string): string | null {
   return hex === undefined ? null : `sha256:${hex}`;
 }
 
-function persistOf(store: Store, version: NamedVersion | undefined): Subject['persist'] {
+function persistOf(store: Store, version: NamedVersion | undefined): PersistPlace[] {
   if (version === undefined) return [];
   const { name, persist } = version;
-  return persist.map((path) => ({ path, directory: persistedDirectory(store, name, path) }));
+  return persist.map((path) => ({
+    kind: 'persistent directory',
+    path,
+    directory: persistedDirectory(store, name, path),
+  }));
 }
 
 /** With what made them, where the image is still in the store. */
@@ -201,8 +219,8 @@ function imageLevels(store: Store, image: Image): Subject['levels'] {
   }));
 }
 
-function mountsOverRoot(): Subject['mounts'] {
+function mountsOverRoot(): MountPlace[] {
   return listMounts()
     .filter(({ target }) => target !== '/')
-    .map(({ target, fstype, source }) => ({ path: target, fstype, source }));
+    .map(({ target, fstype, source }) => ({ kind: 'mount', path: target, fstype, source }));
 }

@@ -3,6 +3,7 @@ import { entryTypeOf } from '../layer/changes.ts';
 import type { EntryType } from '../layer/tar-entry.ts';
 import type { InstalledPackage } from '../packages/package.ts';
 import { ownersOf } from '../packages/read-packages.ts';
+import { errnoOf } from '../errors.ts';
 import { mountOverlay } from '../store/overlay-mount.ts';
 import { RootedTree } from '../system/rooted.ts';
 import { Levels, type Found, type Level } from './levels.ts';
@@ -14,9 +15,18 @@ export interface WhyJob {
   paths: string[];
   /** Bottom first. */
   levels: Level[];
-  persist: { path: string; directory: string }[];
+  places: JobPlace[];
   /** The directory that shows the whole root file system, or what has to be mounted for that. */
   root: string | { layers: string; lower: string[]; mountPoint: string };
+}
+
+/** A directory of the root that lies elsewhere. */
+export interface JobPlace {
+  path: string;
+  /** Where it lies; undefined for one that is not looked into. */
+  directory: string | undefined;
+  /** The path is as somebody wrote it, with links in it; else it is a real one. */
+  hasLinks: boolean;
 }
 
 /** What is known of one path on the way. */
@@ -25,8 +35,8 @@ export interface StopFacts {
   there: FileFacts | undefined;
   /** The latest first. */
   changes: LevelChange[];
-  /** Index of the persistent directory that it is in. */
-  persist: number | undefined;
+  /** Index of the place that it is in. */
+  place: number | undefined;
   packages: InstalledPackage[];
 }
 
@@ -49,13 +59,27 @@ export interface WhyFacts {
   unread: string[];
 }
 
+/** How often a running system is looked at anew that takes files away meanwhile. */
+const TRIES = 5;
+
 /** Needs a mount namespace of its own where the root has to be mounted. */
 export async function runJob(job: WhyJob): Promise<WhyFacts> {
+  const root = openRoot(job.root);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await look(job, root);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function look(job: WhyJob, root: string): Promise<WhyFacts> {
   const levels = new Levels(job.levels);
-  const places = job.persist.map(({ path, directory }) => ({
+  const places = job.places.map(({ path, directory, hasLinks }) => ({
     // As the initramfs does, links are read as the new root reads them.
-    path: followPath(path, (inside) => levels.find(inside)).stops.at(-1)!,
-    levels: new Levels([{ directory, whole: true }]),
+    path: hasLinks ? followPath(path, (inside) => levels.find(inside)).stops.at(-1)! : path,
+    levels: new Levels(directory === undefined ? [] : [{ directory, whole: true }]),
   }));
   const placeOf = (path: string): number | undefined => {
     const inside = places.flatMap((place, index) =>
@@ -69,15 +93,15 @@ export async function runJob(job: WhyJob): Promise<WhyFacts> {
     return places[place]!.levels.find(path.slice(places[place]!.path.length));
   };
   const trails = job.paths.map((path) => followPath(path, find));
-  const tree = new RootedTree(openRoot(job.root));
+  const tree = new RootedTree(root);
   const { answer: owners, unread } = await ownersOf(tree, [...new Set(trails.flatMap(({ stops }) => stops))]);
   const factsOf = (path: string): StopFacts => {
-    const [found, persist] = [find(path), placeOf(path)];
+    const [found, place] = [find(path), placeOf(path)];
     return {
       path: path === '' ? '/' : path,
       there: found && fileFacts(found),
-      changes: persist === undefined ? changesOfPath(levels, path) : [],
-      persist,
+      changes: place === undefined ? changesOfPath(levels, path) : [],
+      place,
       packages: owners.get(path)!,
     };
   };

@@ -5,18 +5,21 @@ import type { Difference } from '../layer/differences.ts';
 import type { Store } from '../store/store.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
 import type { OperationOptions } from '../system/progress.ts';
+import { parseShownName, showName } from '../top-layer/show.ts';
 import { TemporaryDirectory } from '../system/temporary-directory.ts';
 import type { InstalledPackage } from '../packages/package.ts';
 import type { LevelChange } from './path-changes.ts';
 import {
   findSubject,
   type LayerOrigin,
+  type MountPlace,
+  type PersistPlace,
   type Subject,
   type SubjectChoice,
   type TopLayerOrigin,
 } from './subject.ts';
 import { bootsThatWrote } from './writing-boot.ts';
-import { runJob, type StopFacts, type WhyFacts, type WhyJob } from './why.job.ts';
+import { runJob, type JobPlace, type StopFacts, type WhyFacts, type WhyJob } from './why.job.ts';
 
 /** Why paths of a root file system are as they are. */
 export interface Why {
@@ -30,7 +33,7 @@ export interface Why {
 }
 
 export interface Answer {
-  /** The path as it was given. */
+  /** The path as it was given; all others are as showName has them: what is no printable text as `\\xNN`. */
   asked: string;
   /** The links among its directories that were followed. */
   through: { path: string; target: string }[];
@@ -57,7 +60,7 @@ export interface Stop {
   packages: InstalledPackage[];
 }
 
-export type Origin = LayerOrigin | TopLayerOrigin | BootOrigin | PersistOrigin | MountOrigin;
+export type Origin = LayerOrigin | TopLayerOrigin | BootOrigin | PersistOrigin | MountPlace;
 
 /** A system wrote it while it ran. */
 export interface BootOrigin {
@@ -71,20 +74,9 @@ export interface BootOrigin {
 }
 
 /** It lies in a directory that outlives images. */
-interface PersistOrigin {
-  kind: 'persistent directory';
-  path: string;
-  directory: string;
+interface PersistOrigin extends PersistPlace {
   /** When it was last changed. */
   time: string | null;
-}
-
-/** Something else is mounted there. */
-interface MountOrigin {
-  kind: 'mount';
-  path: string;
-  fstype: string;
-  source: string;
 }
 
 /**
@@ -97,16 +89,21 @@ export async function why(
   store: Store,
   { paths, name, layer, ...options }: OperationOptions & SubjectChoice & { paths: readonly string[] },
 ): Promise<Why> {
-  const asked = paths.map(checkPath);
+  // A backslash may be meant as it is, or stand for a byte that is no text, as our own answers have it.
+  const meanings = paths.map((path) => [...new Set([checkPath(path), parseShownName(path)])]);
   const subject = await findSubject(store, { name, layer });
   requireLevels(subject);
-  const facts = await look(store, subject, { paths: asked, options });
+  const facts = await look(store, subject, { paths: meanings.flat(), options });
   const originOf = originsOf(store, subject);
-  const answers = facts.trails.map(({ through, stops }, index): Answer => ({
-    asked: paths[index]!,
-    through: through.map(({ path, target }) => ({ path: asText(path), target: asText(target) })),
-    stops: stops.map((stop) => stopOf(stop, { subject, originOf })),
-  }));
+  const trails = [...facts.trails];
+  const answers = meanings.map((meant, index): Answer => {
+    const found = trails.splice(0, meant.length).map(({ through, stops }): Answer => ({
+      asked: paths[index]!,
+      through: through.map(({ path, target }) => ({ path: showName(path), target: showName(target) })),
+      stops: stops.map((stop) => stopOf(stop, { subject, originOf })),
+    }));
+    return found.find((answer) => !isUnknown(answer)) ?? found[0]!;
+  });
   if (!answers.every(isUnknown)) {
     const notes = [...subject.notes, ...facts.unread];
     return { kind: subject.kind, of: subject.name, running: subject.running, answers, notes };
@@ -134,7 +131,7 @@ function checkPath(path: string): string {
   }
   if (path.includes('\uFFFD') || path.includes('\0')) {
     throw new ImgbootError('IMGBOOT_USAGE', `the path ${JSON.stringify(path)} is not UTF-8`, {
-      hint: 'ask for the directory that it is in',
+      hint: 'write each byte that is no text as \\xNN, and a backslash as two',
     });
   }
   return Buffer.from(path).toString('latin1');
@@ -154,8 +151,7 @@ async function look(
   { paths, options }: { paths: string[]; options: OperationOptions },
 ): Promise<WhyFacts> {
   const levels = subject.levels.map(({ level }) => level);
-  const persist = subject.persist.map((one) => ({ ...one, path: Buffer.from(one.path).toString('latin1') }));
-  const job = { paths, levels, persist };
+  const job = { paths, levels, places: subject.places.map(jobPlace) };
   const top = levels.at(-1)!;
   // A running overlay is not mounted once more.
   if (subject.running && !top.whole) return await runJob({ ...job, root: '/' });
@@ -170,16 +166,28 @@ async function look(
   );
 }
 
+function jobPlace(place: Subject['places'][number]): JobPlace {
+  const path = Buffer.from(place.path).toString('latin1');
+  if (place.kind === 'persistent directory') return { path, directory: place.directory, hasLinks: true };
+  // What is in /proc is another's for each who asks.
+  return { path, directory: place.fstype === 'proc' ? undefined : place.path, hasLinks: false };
+}
+
 function stopOf(
   facts: StopFacts,
   { subject, originOf }: { subject: Subject; originOf: (change: LevelChange) => Origin },
 ): Stop {
   const { there } = facts;
   const place = placeOf(subject, facts);
-  const changes = place === undefined ? facts.changes : [];
+  const changes = facts.changes.map((change) => ({
+    kind: change.kind,
+    aspects: change.aspects,
+    ...(change.with === undefined ? {} : { with: showName(change.with) }),
+    by: originOf(change),
+  }));
   const decisive = changes.find(({ kind, aspects }) => kind !== 'changed' || aspects.some(isMatter));
   return {
-    path: asText(facts.path),
+    path: showName(facts.path),
     is:
       there === undefined
         ? null
@@ -189,15 +197,10 @@ function stopOf(
             uid: there.uid,
             gid: there.gid,
             sizeBytes: there.sizeBytes,
-            ...(there.target === undefined ? {} : { target: asText(there.target) }),
+            ...(there.target === undefined ? {} : { target: showName(there.target) }),
           },
-    by: place ?? (decisive === undefined ? null : originOf(decisive)),
-    changes: changes.map((change) => ({
-      kind: change.kind,
-      aspects: change.aspects,
-      ...(change.with === undefined ? {} : { with: asText(change.with) }),
-      by: originOf(change),
-    })),
+    by: place ?? decisive?.by ?? null,
+    changes,
     packages: facts.packages,
   };
 }
@@ -219,25 +222,12 @@ function originsOf(store: Store, { levels }: Subject): (change: LevelChange) => 
 }
 
 /** What is not of the levels. */
-function placeOf(subject: Subject, { path, persist, there }: StopFacts): Origin | undefined {
-  if (persist !== undefined) {
-    const { path: top, directory } = subject.persist[persist]!;
-    const time = there === undefined ? null : asTime(there.changedNs);
-    return { kind: 'persistent directory', path: top, directory, time };
-  }
-  const over = subject.mounts.filter((mount) => isIn(asText(path), mount.path));
-  const [mount] = over.toSorted((a, b) => b.path.length - a.path.length);
-  return mount && { kind: 'mount', ...mount };
-}
-
-function isIn(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
+function placeOf({ places }: Subject, { place, there }: StopFacts): Origin | undefined {
+  const found = place === undefined ? undefined : places[place];
+  if (found?.kind !== 'persistent directory') return found;
+  return { ...found, time: there === undefined ? null : asTime(there.changedNs) };
 }
 
 function asTime(ns: bigint): string {
   return new Date(Number(ns / 1_000_000n)).toISOString();
-}
-
-function asText(bytes: string): string {
-  return Buffer.from(bytes, 'latin1').toString();
 }

@@ -25,7 +25,9 @@ describe('two sets of packages', () => {
     ['a 1 all', 'a 1 amd64', ['changed a amd64 1 1']],
     ['a 1 amd64, a 1 i386', 'a 2 amd64, a 2 i386', ['upgraded a amd64 1 2', 'upgraded a i386 1 2']],
     ['a 1 amd64', 'a 1 amd64, a 1 i386', ['added a i386 null 1']],
+    ['k 1', 'k 1, k 2', ['added k amd64 null 2']],
     ['k 1, k 2', 'k 2, k 3', ['upgraded k amd64 1 3']],
+    ['k 1, k 2', 'k 3', ['removed k amd64 1 null', 'removed k amd64 2 null', 'added k amd64 null 3']],
     [
       'k 1, k 2',
       'k 3, k 4',

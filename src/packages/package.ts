@@ -1,3 +1,4 @@
+import { ImgbootError } from '../errors.ts';
 import type { RootedTree } from '../system/rooted.ts';
 
 export const packageManagers = ['dpkg', 'apk', 'pacman', 'rpm'] as const;
@@ -28,7 +29,16 @@ export interface DatabaseReader {
   files(tree: RootedTree): Iterable<PackageFiles> | Promise<Iterable<PackageFiles>>;
 }
 
-/** The content of a file as a byte string; empty where there is none. */
+/** No database has a larger file, and no text can be much larger. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/** The content of a file as a byte string; empty where there is none. @throws IMGBOOT_PACKAGES_UNREADABLE */
 export function readBytes(tree: RootedTree, path: string): string {
-  return tree.readFile(path)?.toString('latin1') ?? '';
+  const entry = tree.resolveFile(path);
+  if (entry === undefined) return '';
+  if (entry.sizeBytes <= MAX_BYTES) return tree.read(entry).toString('latin1');
+  throw new ImgbootError(
+    'IMGBOOT_PACKAGES_UNREADABLE',
+    `${path} of ${tree.root} has ${entry.sizeBytes} bytes: too many for a list of packages`,
+  );
 }

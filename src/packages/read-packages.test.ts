@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeTree, type FileTree } from '../../test/support/file-tree.ts';
@@ -142,6 +142,16 @@ describe('the packages of a root file system', () => {
       'var/lib/dpkg/status': status('../../../../etc/secret', 'install ok installed'),
     });
     expect(await owners('/etc/hidden')).toEqual({ '/etc/hidden': '' });
+  });
+
+  it('are unread where the list is larger than any can be, and are told of', async () => {
+    writeTree(root, { 'var/lib/dpkg/status': '' });
+    truncateSync(path.join(root, 'var/lib/dpkg/status'), 2 ** 30);
+    const { answer, unread } = await readPackages(new RootedTree(root));
+    expect(answer).toEqual([]);
+    expect(unread.map(({ message }) => message)).toEqual([
+      `/var/lib/dpkg/status of ${root} has 1073741824 bytes: too many for a list of packages`,
+    ]);
   });
 
   it('of rpm are unread where rpm cannot read them, and are told of', async () => {

@@ -50,7 +50,7 @@ async function ask<Answer>(
     try {
       answers.push(await question(readers[manager]));
     } catch (error) {
-      if (!(error instanceof ImgbootError) || error.code !== 'IMGBOOT_PACKAGES_UNREADABLE') throw error;
+      if (!(error instanceof ImgbootError)) throw error;
       unread.push(error);
     }
   }

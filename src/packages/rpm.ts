@@ -59,7 +59,7 @@ async function query(tree: RootedTree, format: string): Promise<string> {
     throw new ImgbootError(
       'IMGBOOT_PACKAGES_UNREADABLE',
       `the packages of ${tree.root} are in ${directory}, which rpm reads: ${cause.message}`,
-      { cause, hint: 'install rpm on this machine' },
+      { cause, hint: cause.exitCode === undefined ? 'install rpm on this machine' : undefined },
     );
   }
   return await readFile(file, 'latin1');

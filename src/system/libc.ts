@@ -243,6 +243,8 @@ export function readXattrs(path: RawPath): Map<string, Buffer> {
     if (loadKoffi().errno() === constants.errno.EOPNOTSUPP) return attributes;
     fail('llistxattr', path);
   }
+  // Most files have none.
+  if (length === 0) return attributes;
   const names = listBuffer.toString('latin1', 0, length).split('\0').filter(Boolean).sort();
   for (const name of names) {
     const size = Number(

@@ -49,6 +49,7 @@ describe('RootedTree', () => {
     ['/dangling', undefined],
     ['/out', undefined],
     ['/no/such', undefined],
+    [`/${'x'.repeat(300)}/y`, undefined],
   ])('%s resolves to %s', (name, expected) => {
     expect(new RootedTree(root).resolve(name)?.path).toBe(expected);
   });

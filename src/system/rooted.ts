@@ -8,6 +8,7 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
+  type Stats,
 } from 'node:fs';
 import { ImgbootError, errnoOf, errorMessage } from '../errors.ts';
 
@@ -169,9 +170,7 @@ export class RootedTree {
   /** lstat(2) of a path whose directories are no links. */
   #entry(path: string): RootedEntry | undefined {
     if (this.#entries.has(path)) return this.#entries.get(path);
-    const stat = this.#attempt(path, () =>
-      lstatSync(path === '' ? this.root : this.#prefix + path, { throwIfNoEntry: false }),
-    );
+    const stat = this.#attempt(path, () => tryLstat(path === '' ? this.root : this.#prefix + path));
     const entry: RootedEntry | undefined = stat && {
       path,
       kind: stat.isFile()
@@ -202,6 +201,16 @@ export class RootedTree {
         },
       );
     }
+  }
+}
+
+function tryLstat(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // Nothing can have such a name.
+    if (errnoOf(error) === 'ENAMETOOLONG') return undefined;
+    throw error;
   }
 }
 

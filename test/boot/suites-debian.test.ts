@@ -2,6 +2,8 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BootReport } from '../../src/boot/boot-report.ts';
+import type { BootSummary } from '../../src/boot/boot-summary.ts';
+import type { Why } from '../../src/origin/why.ts';
 import type { ImageSummary } from '../../src/store/describe.ts';
 import { copyToStore } from '../../src/store/copy.ts';
 import { Store } from '../../src/store/store.ts';
@@ -104,6 +106,26 @@ describe('a Debian', () => {
     expect(await shell.run('/opt/imgboot/bin/imgboot status')).toMatch(
       /^Image: +test\/packaged:latest \(sha256:[^]*\nWritable: +ephemeral/,
     );
+    await shell.run('echo new > /root/new; rm /etc/issue.net');
+    const paths = '/root/new /etc/issue.net /bin/sh /run/imgboot/boot.json /opt/imgboot/bin/imgboot';
+    const { answers } = await shell.json<Why>(
+      `/opt/imgboot/bin/imgboot why --store /imgboot ${paths} --json`,
+    );
+    const boot = { kind: 'boot', layer: 'deployments/test%2Fpackaged%3Alatest/ephemeral', boot: 1 };
+    expect(answers.map(({ stops }) => stops.at(-1))).toMatchObject([
+      { path: '/root/new', by: boot },
+      { path: '/etc/issue.net', is: null, by: boot, packages: [{ name: 'base-files' }] },
+      { path: '/usr/bin/dash', by: { kind: 'layer', number: 1 }, packages: [{ name: 'dash' }] },
+      { path: '/run/imgboot/boot.json', by: { kind: 'mount', path: '/run', fstype: 'tmpfs' } },
+      { path: '/opt/imgboot/bin/imgboot', by: { kind: 'layer', number: 3 } },
+    ]);
+    const [only] = await shell.json<BootSummary[]>('/opt/imgboot/bin/imgboot boots --store /imgboot --json');
+    expect(only).toMatchObject({
+      number: 1,
+      of: 'test/packaged:latest',
+      running: true,
+      outcome: 'uncounted',
+    });
   });
 });
 

@@ -187,7 +187,7 @@ upgraded    up    amd64         9.0 -> 10.0
 
 Files: 8 added (+6 B), 10 removed (-20 B), 3 changed (-1 B); another time and nothing else: 1 (--all)
 C /etc/one  4 B  mode
-A /etc/two lines here  1 B
+A /etc/two lines\\x0ahere  1 B
 C /lib  target
 D /opt/data/  4 files, 14 B
 A /opt/data
@@ -219,7 +219,7 @@ D /var/log/  1 file, 4 B
     expect(answer.files.filter(({ path: at }) => /^\/(srv|etc)\//.test(at))).toEqual([
       { kind: 'changed', path: '/etc/group', type: 'file', aspects: ['time'], sizeBytes: [54, 54] },
       { kind: 'changed', path: '/etc/one', type: 'file', aspects: ['mode'], sizeBytes: [4, 4] },
-      { kind: 'added', path: '/etc/two lines\nhere', type: 'file', aspects: [], sizeBytes: [0, 1] },
+      { kind: 'added', path: '/etc/two lines\\x0ahere', type: 'file', aspects: [], sizeBytes: [0, 1] },
       { kind: 'added', path: '/srv/empty', type: 'directory', aspects: [], sizeBytes: [0, 0] },
       { kind: 'added', path: '/srv/new', type: 'directory', aspects: [], sizeBytes: [0, 0] },
       { kind: 'added', path: '/srv/new/a', type: 'file', aspects: [], sizeBytes: [0, 2] },

@@ -24,7 +24,7 @@ ENV A=b
 RUN set -e; echo run > /etc/run; echo changed > /opt/data/one; rm /opt/data/sub/two; mkdir -p /srv/a/b; \\
   echo x > /srv/a/b/x; ln -s /etc/run /etc/link; ln -s away /etc/dangling; ln -s loop /etc/loop; \\
   echo 'tab	and blank' > '/srv/a name'; echo later > /srv/later; echo same > /srv/same; touch -d @5 /srv/same; \\
-  chmod 600 /etc/owned; ln /etc/run /etc/hard
+  chmod 600 /etc/owned; ln /etc/run /etc/hard; touch '/etc/back\\x2dslash' "$(printf '/etc/caf\\351')"
 COPY etc/ /etc/
 LABEL c=d
 RUN rm -r /srv/a /usr/lib/old; echo changed > /srv/later; echo same > /srv/same; touch -d @5 /srv/same
@@ -102,6 +102,10 @@ const image: Row[] = [
   ['/lib/old/file', 'by /lib -> usr/lib', '/usr/lib/old/file gone: 5, -5 with /usr/lib/old, +1'],
   ['/var/data/sub/../one', 'by /var/data -> /opt/data', '/opt/data/one file: 3, *3 content, +1'],
   ['/opt/data/link', '/opt/data/link directory: 6, *6 type, +1'],
+  // A byte that is no text, and what only looks as if it stood for one.
+  ['/etc/caf\\xe9', '/etc/caf\\xe9 file: 3, +3'],
+  ['/etc/back\\x2dslash', '/etc/back\\\\x2dslash file: 3, +3'],
+  ['/etc/back\\\\x2dslash', '/etc/back\\\\x2dslash file: 3, +3'],
   ['/bin/sh', '/bin/sh symlink: 1, +1', '/bin/busybox file: 1, +1 [tools]'],
   ['/../etc/../bin//busybox', '/bin/busybox file: 1, +1 [tools]'],
 ];
@@ -222,6 +226,14 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
   by layer 5 of 6: RUN rm -r /srv/a /usr/lib/old; echo changed > /srv/later; echo same > /srv/same; touch -d @5 /srv/same
   added by layer 1 of 6: the base
 `);
+    const changed = await store.cliOk('why', ['--previous', '/etc/changed', '/etc/runtime']);
+    expect(changed.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'WHEN'))
+      .toBe(`/etc/changed: file, 11 B, mode 0644, owner 0:0
+  from boot 1, WHEN, deployments/desktop/1/ephemeral.1
+  added by layer 2 of 6: COPY root/ /
+/etc/runtime: file, 4 B, mode 0644, owner 0:0
+  from boot 1, WHEN, deployments/desktop/1/ephemeral.1
+`);
     const top = await store.cliOk('why', ['/etc/replaced']);
     expect(top).toBe(`/etc/replaced: file, 4 B, mode 0644, owner 0:0
   from the top layer
@@ -278,6 +290,7 @@ describe.each(drivers)('why, with the $driver driver', (driver) => {
     [['desktop', '--layer', 'ephemeral.9', '/etc'], 'no layer "ephemeral.9" is kept of desktop/1'],
     [['desktop', '/no', '/never'], 'desktop/1 has no /no, /never, and never had'],
     [['nothing', '/etc/passwd'], 'has no image nothing'],
+    [['desktop', `/${'a'.repeat(300)}/b`], 'and never had'],
     [['desktop', Buffer.from('/caf\xe9', 'latin1').toString()], 'is not UTF-8'],
   ])('%j is refused', async (args, says) => {
     const { exitCode, stderr } = await store.cli('why', args);

@@ -1,6 +1,7 @@
 import { Args, Flags } from '../../cli/oclif.ts';
 import { ImgbootCommand, requireRoot, storeFlag } from '../../cli/base-command.ts';
 import { comparisonLines } from '../../cli/comparison-lines.ts';
+import { printable } from '../../cli/table.ts';
 import { compareImages, type ImageComparison } from '../../origin/compare-images.ts';
 import { Store } from '../../store/store.ts';
 
@@ -40,7 +41,7 @@ export default class ImageDiff extends ImgbootCommand {
       progress: this.progress,
       signal: this.signal,
     });
-    for (const note of comparison.notes) this.tell(note);
+    for (const note of comparison.notes) this.tell(printable(note));
     this.log(comparisonLines(comparison, flags));
     return comparison;
   }

@@ -88,18 +88,29 @@ async function runUnseeing(program: string, args: string[]): Promise<void> {
 async function format(file: string, { type, uuid, label }: Content): Promise<void> {
   const option = (name: string, value: string | undefined): string[] =>
     value === undefined ? [] : [name, value];
+  // What lies in LUKS has sectors of 4096 bytes.
+  const blocks = ['-b', '4096'];
   const commands: Readonly<Record<string, () => Command>> = {
-    ext2: () => ['mkfs.ext2', ['-q', '-F', ...option('-U', uuid), ...option('-L', label), file]],
-    ext3: () => ['mkfs.ext3', ['-q', '-F', ...option('-U', uuid), ...option('-L', label), file]],
+    ext2: () => ['mkfs.ext2', ['-q', '-F', ...blocks, ...option('-U', uuid), ...option('-L', label), file]],
+    ext3: () => ['mkfs.ext3', ['-q', '-F', ...blocks, ...option('-U', uuid), ...option('-L', label), file]],
     // With the seed of its checksums apart from its UUID, that can be changed at no cost. Linux 4.4.
     ext4: () => [
       'mkfs.ext4',
-      ['-q', '-F', '-O', 'metadata_csum_seed', ...option('-U', uuid), ...option('-L', label), file],
+      [
+        '-q',
+        '-F',
+        ...blocks,
+        '-O',
+        'metadata_csum_seed',
+        ...option('-U', uuid),
+        ...option('-L', label),
+        file,
+      ],
     ],
     btrfs: () => ['mkfs.btrfs', ['-q', '-f', ...option('-U', uuid), ...option('-L', label), file]],
     xfs: () => [
       'mkfs.xfs',
-      ['-q', '-f', ...option('-m', uuid && `uuid=${uuid}`), ...option('-L', label), file],
+      ['-q', '-f', '-s', 'size=4096', ...option('-m', uuid && `uuid=${uuid}`), ...option('-L', label), file],
     ],
     vfat: () => [
       'mkfs.vfat',

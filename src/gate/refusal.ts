@@ -21,9 +21,11 @@ export function refusal(
     ...prepared.untested.map((what) => `not tested: ${what}`),
     ...outcome.details.map((line) => `  ${line}`),
     "the console's last lines:",
-    machine.console.lastLines(),
+    ...machine.console.lastLines().split('\n'),
   ];
-  return new ImgbootError('IMGBOOT_GATE_REFUSED', lines.join('\n'), {
+  // The image has written much of it, and a terminal obeys control characters.
+  const words = lines.map((line) => line.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')).join('\n');
+  return new ImgbootError('IMGBOOT_GATE_REFUSED', words, {
     hint: 'nothing was changed; mend it, and try again',
   });
 }

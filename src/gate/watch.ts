@@ -54,9 +54,10 @@ async function judge(guest: TrialGuest, options: WatchOptions): Promise<Outcome>
   return { reached: false, why, details: await describeUnits(guest, units, options.signal) };
 }
 
-async function failed(guest: TrialGuest, why: string, { signal }: WatchOptions): Promise<Outcome> {
+async function failed(guest: TrialGuest, why: string, options: WatchOptions): Promise<Outcome> {
+  const { signal } = options;
   const jobs = await failedJobs(guest, signal);
-  const units = await failedUnits(guest, signal);
+  const { failed: units } = judgeUnits(await failedUnits(guest, signal), options);
   const named = units.length === 0 ? '' : `; failed: ${units.join(', ')}`;
   const described = units.length === 0 ? [] : await describeUnits(guest, units, signal);
   return { reached: false, why: `${why}${named}`, details: [...jobs, ...described] };

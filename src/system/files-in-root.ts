@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadKoffi } from './koffi.ts';
 
@@ -49,7 +49,8 @@ export class FilesInRoot implements Disposable {
       throw new Error(`openat2 ${path}: errno ${errno}`);
     }
     try {
-      return readFileSync(fd);
+      // A device may have no end.
+      return fstatSync(fd).isFile() ? readFileSync(fd) : undefined;
     } finally {
       closeSync(fd);
     }

@@ -27,6 +27,15 @@ describe("a guest's agent", () => {
     expect(port.written).toBe('word ls\nnext\nnext\nrun 9\n');
   });
 
+  it.each(['ended 1', 'ended x 1 1', 'ended 1 1 99999999', 'what?'])(
+    'that answers %j is not believed',
+    async (answer) => {
+      const agent = new GuestAgent(new Port(['imgboot agent', 'ok', 'ok', answer]));
+      await agent.ready({ timeoutMs: 1000 });
+      await expect(agent.run(['ls'], { limitSeconds: 9 })).rejects.toThrow('answers what makes no sense');
+    },
+  );
+
   it('that has ended fails what waits for it', async () => {
     const port = new Port(['imgboot agent']);
     const agent = new GuestAgent(port);
@@ -54,7 +63,7 @@ class Port extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.written += chunk.toString();
     const answer = this.#answers.shift();
-    if (answer !== undefined) this.push(answer.startsWith('ended') ? answer : `${answer}\n`);
+    if (answer !== undefined) this.push(answer.startsWith('ended 3') ? answer : `${answer}\n`);
     done();
   }
 }

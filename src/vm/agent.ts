@@ -16,6 +16,8 @@ interface Waiting {
   fail(error: Error): void;
 }
 
+/** What a program prints, twice, and then some. */
+const MOST_PENDING_BYTES = 4 * 2 ** 20;
 /** Bytes of a word in a line: escaped, a serial line's buffer has room for them. */
 const PIECE_BYTES = 200;
 /** How long an emulated guest that is busy may take beside the program itself. */
@@ -35,7 +37,9 @@ export class GuestAgent {
     this.#stream = stream;
     stream.on('data', (bytes: Buffer) => {
       this.#bytes = Buffer.concat([this.#bytes, bytes]);
-      this.#look();
+      this.#waiting?.look();
+      // Nobody has asked for as much.
+      if (this.#bytes.length > MOST_PENDING_BYTES) stream.destroy();
     });
     stream.once('close', () => {
       this.#ended = true;
@@ -70,8 +74,10 @@ export class GuestAgent {
     }
     this.#stream.write(`run ${limitSeconds}\n`);
     const options = { timeoutMs: limitSeconds * 1000 + ANSWER_MS, signal };
-    const [, status, stdout, stderr] =
-      /^ended (\S+) ([0-9]+) ([0-9]+)$/.exec(await this.#line(options)) ?? [];
+    const answer = /^ended (late|[0-9]{1,3}) ([0-9]{1,7}) ([0-9]{1,7})$/.exec(await this.#line(options));
+    if (answer === null)
+      throw new ImgbootError('IMGBOOT_AGENT_SILENT', 'the machine answers what makes no sense');
+    const [, status, stdout, stderr] = answer;
     return {
       status: status === 'late' ? 'late' : Number(status),
       stdout: await this.#take(Number(stdout), options),
@@ -129,10 +135,6 @@ export class GuestAgent {
       this.#waiting = waiting;
       if (!waiting.look() && this.#ended) waiting.fail(endedError());
     });
-  }
-
-  #look(): void {
-    this.#waiting?.look();
   }
 }
 

@@ -4,6 +4,8 @@ import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import type { Prepared, PrepareJob } from '../../src/gate/prepare.job.ts';
 import { makePartitioned } from '../../src/gate/partition-table.ts';
+import { createSubvolume } from '../../src/system/btrfs.ts';
+import { FilesInRoot } from '../../src/system/files-in-root.ts';
 import { runIsolated } from '../../src/system/isolate.ts';
 import { until } from '../support/container-host.ts';
 import { DeployHost } from '../support/deploy-host.ts';
@@ -96,13 +98,17 @@ it('a gate has disks that answer to what those of this machine answer to', async
   const words =
     'luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/hostname';
   await using luks = await loop('cryptsetup', ...words.split(' '));
+  const shared = path.join(host.filesystem.mountPoint, 'shared');
+  createSubvolume(shared);
   const uuidOf = async (device: string): Promise<string> =>
     (await execa('blkid', ['-p', '-o', 'value', '-s', 'UUID', device])).stdout;
+  const rootUuid = await uuidOf((await execa('findmnt', ['-no', 'SOURCE', '-T', host.store.path])).stdout);
   writeFileSync(
     path.join(top, 'etc/fstab'),
     `LABEL=a\\040b /a ext4\n/data/in /in none bind\n/dev/disk/by-label/x /data xfs\nUUID=ABCD-1234 /v vfat
 UUID=${await uuidOf(swap.path)} none swap\nLABEL=b /h btrfs subvol=deep/@home,subvolid=300\n${ext4.path} /b ext4
-UUID=00000000-0000-4000-8000-000000000000 /no ext4\n`,
+UUID=00000000-0000-4000-8000-000000000000 /no ext4
+UUID=${rootUuid} /s btrfs subvol=shared\nUUID=${rootUuid} /t btrfs subvol=absent\n`,
   );
   writeFileSync(path.join(top, 'etc/key'), 'secret');
   writeFileSync(path.join(top, 'etc/crypttab'), `c UUID=${await uuidOf(luks.path)} /etc/key\n`);
@@ -110,7 +116,6 @@ UUID=00000000-0000-4000-8000-000000000000 /no ext4\n`,
   await using workspace = await store.workspace();
   mkdirSync(path.join(workspace.path, 'view'));
   const chain = store.image('desktop').layers.map(({ name }) => name);
-  const rootUuid = await uuidOf((await execa('findmnt', ['-no', 'SOURCE', '-T', host.store.path])).stdout);
   const job: PrepareJob = {
     machine: {
       root: [`root=UUID=${rootUuid}`, 'rootfstype=btrfs', 'rootflags=subvolid=5'],
@@ -175,6 +180,10 @@ UUID=00000000-0000-4000-8000-000000000000 /no ext4\n`,
   ]);
   const trees = await execa('btrfs', ['inspect-internal', 'dump-tree', '-t', 'root', others.at(-1)!]);
   expect(trees.stdout).toMatch(/key \(FS_TREE ROOT_REF 300\).*\n.* name @home$/m);
+  // Of a file system that is mounted, only what it has.
+  const rootTree = await execa('btrfs', ['inspect-internal', 'dump-tree', '-t', 'root', root!]);
+  expect(rootTree.stdout).toMatch(/ name shared$/m);
+  expect(rootTree.stdout).not.toMatch(/ name absent$/m);
   for (const disk of [root!, others.at(-1)!]) await execa('btrfs', ['check', '--readonly', disk]);
   await execa('xfs_repair', ['-n', others[2]!]);
   const restored = path.join(workspace.path, 'restored');
@@ -192,6 +201,13 @@ UUID=00000000-0000-4000-8000-000000000000 /no ext4\n`,
       ...['crypttab', 'fstab', 'key'].map((file) => `./${path.basename(top)}/etc/${file}`),
     ].sort(),
   );
+});
+
+it('a device that an image has in the place of a file is not read', async () => {
+  await using work = await TemporaryDirectory.create();
+  await execa('mknod', [path.join(work.path, 'fstab'), 'c', '1', '5']);
+  using files = FilesInRoot.open(work.path);
+  expect(files.readFile('/fstab')).toBeUndefined();
 });
 
 it.each([

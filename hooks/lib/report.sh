@@ -133,6 +133,10 @@ imgboot_remember_boot() {
     esac
     [ "$number" -lt "$boot" ] || boot=$((number + 1))
   done
+  # What a boot has left that was stopped here.
+  for path in "$boots/$1"/*.json.new; do
+    [ ! -e "$path" ] || rm -f "$path"
+  done
   imgboot_copy_report "$boots/$1/$boot.json" || return 1
   [ ! -f /run/initramfs/bless.order ] || printf '%s\n' "boots/$1/$boot.good" >> /run/initramfs/bless.order
   imgboot_forget_boots "$boots/$1"

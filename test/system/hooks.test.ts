@@ -381,7 +381,7 @@ describe.each(Object.entries(hookShells))('the hooks hookLibrary under %s', (_, 
     // What is not ours is left alone.
     expect(
       (await readdir(path.join(boots, 'desktop'))).filter((name) => !/^\d{1,8}\.json$/.test(name)).sort(),
-    ).toEqual(['123456789.json', '7.json.new', 'x.json']);
+    ).toEqual(['123456789.json', 'x.json']);
     expect(await readFile(path.join(work.path, 'history/place/boot.json'), 'utf8')).toBe('{}\n');
   });
 

@@ -95,7 +95,20 @@ describe('the disks that a boot finds', () => {
 
   it('have the directories that something is bound from', () => {
     const [part] = plan('UUID=data /data ext4\n/data/www/a /srv none bind\n/etc/x /y none bind').parts;
-    expect(part!.content.directories).toEqual(['/www/a']);
+    expect(part!.content.directories).toEqual(['www/a']);
+  });
+
+  it('have nothing that would lie outside of them', () => {
+    const [part] = plan('UUID=data /data ext4\n/data/a/../../../etc/x /srv none bind').parts;
+    expect(part!.content.directories).toEqual([]);
+    const made = planDisks({
+      machine,
+      fstab: parseFstab('UUID=root /a btrfs subvol=../../etc/x\nUUID=root /b btrfs subvol=./b/'),
+      crypttab: [],
+      topLayer: undefined,
+      devices,
+    });
+    expect(made.parts[0]!.content.subvolumes).toEqual([{ path: 'b', id: undefined }]);
   });
 
   it('are partitions where they are looked for as such, and have the names that are theirs in /dev', () => {

@@ -45,11 +45,13 @@ class DiskPlanner {
   plan(): DiskPlan {
     const { machine, topLayer, crypttab, fstab } = this.#request;
     this.#rootPart().content.holdsStore = true;
-    for (const { uuid, fstype } of [machine.boot, machine.esp].filter((one) => one != null))
-      this.#partOf(
-        { tag: 'UUID', value: uuid },
-        { by: "the boot loader's file system", optional: true, type: fstype },
-      );
+    for (const { uuid, fstype } of [machine.boot, machine.esp].filter((one) => one != null)) {
+      const by = "the boot loader's file system";
+      const part = this.#partOf({ tag: 'UUID', value: uuid }, { by, optional: true, type: fstype });
+      // It is told that the boot was good; where it cannot be, that is no fault of the version.
+      if (part === undefined)
+        this.#result.passedOver.push({ unit: 'imgboot-bless.service', why: `${by} is not there` });
+    }
     if (topLayer !== undefined) {
       const part = this.#partOf(topLayer.device, { by: 'the top layer', optional: false, type: undefined });
       part?.content.copies.push({ from: topLayer.directory, to: topLayer.path });
@@ -143,6 +145,8 @@ class DiskPlanner {
     const inner = open !== undefined && this.#parts.has(keyOf(open)) ? undefined : open;
     const mounted = this.#request.fstab.find((one) => one.source === `/dev/mapper/${name}`);
     const type = inner?.type ?? mounted?.type;
+    if (type === 'auto' && !optional)
+      throw cannotImitate(by, 'it is closed, and nothing says what is in it: open it, and try again');
     if (type !== undefined && !isMakeable(type)) {
       if (!optional) throw cannotImitate(by, `the gate cannot make the ${type} in it`);
       this.#result.untested.push(`${by}: the gate cannot make the ${type} in it`);
@@ -200,7 +204,8 @@ class DiskPlanner {
       'path' in device ? this.#opened.get(device.path.replace(/^\/dev\/mapper\//, '')) : undefined;
     const part = opened ?? this.#partOf(device, { by: holder.target, optional: true, type: undefined });
     const below = source.slice(holder.target.replace(/\/$/, '').length);
-    part?.content.directories.push(`${optionValue(holder, 'subvol')?.replace(/^\/*/, '/') ?? ''}${below}`);
+    const path = plainPath(`${optionValue(holder, 'subvol') ?? ''}/${below}`);
+    if (path !== undefined) part?.content.directories.push(path);
   }
 }
 
@@ -255,12 +260,23 @@ function subvolumeOf(
   { type }: Content,
 ): Content['subvolumes'][number] | undefined {
   if (type !== 'btrfs') return undefined;
-  const path = optionValue(entry, 'subvol')?.replace(/^\/+|\/+$/g, '');
+  const asked = optionValue(entry, 'subvol');
+  const path = asked === undefined ? undefined : plainPath(asked);
+  if (asked !== undefined && path === undefined) return undefined;
   const id = Number(optionValue(entry, 'subvolid') ?? Number.NaN);
   // 5 and 0 are the file system's own top.
   const ofOwn = Number.isInteger(id) && id > 5 ? id : undefined;
   if (path === undefined && ofOwn === undefined) return undefined;
   return path === '' ? undefined : { path: path ?? `subvolume-${ofOwn}`, id: ofOwn };
+}
+
+/**
+ * A path below the top of a file system, without a slash at its ends; undefined where it leads out of it: an image's
+ * fstab is no reason to make anything anywhere else.
+ */
+function plainPath(text: string): string | undefined {
+  const parts = text.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.includes('..') ? undefined : parts.join('/');
 }
 
 function cannotImitate(what: string, why: string): ImgbootError {

@@ -29,7 +29,7 @@ export async function bootMachine(context: TestContext, machine: TestMachine): P
     console: 'captured',
     consoleLog,
     ...parts,
-    // See guestArguments.
-    append: parts.append === undefined ? undefined : `${parts.append} no_timer_check`,
+    // See guestArguments; ahead of what a test may end with "--".
+    append: parts.append === undefined ? undefined : `no_timer_check ${parts.append}`,
   });
 }

@@ -39,12 +39,19 @@ it.each(drivers)(
     const before = await host.state();
     const gated = ['desktop', '--gate', '--gate-timeout', '1'];
 
-    const late = await host.store.cli('switch', gated);
+    await host.load(
+      'desktop:latest',
+      2,
+      { path: 'boot/vmlinuz-1.0', content: hangingKernel },
+      { path: 'lib/modules/1.0/modules.builtin', content: builtin },
+    );
+    const late = await host.store.cli('upgrade', gated);
     expect(late.exitCode).toBe(1);
     expect(late.stderr).toMatch(
       /imgboot: desktop\/2 does not become the default: the machine did not answer within 1 s\nthe console's last lines:/,
     );
     expect(await host.state()).toEqual(before);
+    expect(await host.store.cliOk('upgrade', ['--check'])).toContain('There is a newer desktop:latest');
 
     await using disk = await loop('mkfs.minix');
     writeFileSync(path.join(top, 'etc/fstab'), `${disk.path} /a minix\n`);

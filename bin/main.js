@@ -13,7 +13,9 @@ if (process.argv.length === 3 && process.argv[2] === '--version') {
   process.stdout.write(`imgboot/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
 } else {
   const { execute } = await import('@oclif/core/execute');
-  await execute({ dir: import.meta.url, args: await ownArguments(process.argv.slice(2)) });
+  // There are none, and where HOME is somebody else's, the look for them is a warning.
+  const loadOptions = { userPlugins: false };
+  await execute({ dir: import.meta.url, loadOptions, args: await ownArguments(process.argv.slice(2)) });
 }
 
 // oclif looks for --help in all of the arguments, and in those of a guest's command, too: these are set apart before.

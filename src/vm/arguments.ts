@@ -26,6 +26,12 @@ export function machineArguments(machine: Machine): string[] {
   ];
 }
 
+/**
+ * All that QEMU emulates, but for what tells kernel and libc that `rep movsb` copies fast: it is emulated byte by byte,
+ * and a boot to a login takes a fifth longer with it.
+ */
+const EMULATED_CPU = 'max,-erms,-fsrm';
+
 function processorArguments({ accelerator, cpus, machine, memoryBytes }: Machine): string[] {
   return [
     '-machine',
@@ -33,7 +39,7 @@ function processorArguments({ accelerator, cpus, machine, memoryBytes }: Machine
     '-accel',
     accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi',
     '-cpu',
-    accelerator === 'kvm' ? 'host' : 'max',
+    accelerator === 'kvm' ? 'host' : EMULATED_CPU,
     '-smp',
     String(cpus),
     '-m',

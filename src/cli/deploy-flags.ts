@@ -2,7 +2,7 @@ import { Flags } from './oclif.ts';
 import type { DeployRequest } from '../deploy/deploy.ts';
 import { topLayerWords } from '../deploy/top-layer.ts';
 import { Contents } from '../initramfs/contents.ts';
-import { parseModuleSelection } from '../initramfs/module-request.ts';
+import { DEFAULT_MODULES, parseModuleSelection } from '../initramfs/module-request.ts';
 import { loaderNames } from '../loader/machine.ts';
 import type { Store } from '../store/store.ts';
 
@@ -33,7 +33,7 @@ export const bootFlags = {
 export const moduleFlags = {
   modules: Flags.string({
     summary: 'what hardware the initramfs serves, as mkinitramfs --modules takes it',
-    default: 'universal',
+    default: DEFAULT_MODULES,
   }),
   kver: Flags.string({ summary: 'the kernel version, where the image has several' }),
 };

@@ -8,6 +8,7 @@ import { Contents } from '../initramfs/contents.ts';
 import { parseInclude } from '../initramfs/include.ts';
 import { makeInitramfs, type InitramfsReport } from '../initramfs/make-initramfs.ts';
 import {
+  DEFAULT_MODULES,
   parseFilesystems,
   parseModuleSelection,
   type ModuleRule,
@@ -43,7 +44,7 @@ export default class Mkinitramfs extends ImgbootCommand {
       summary: 'what to boot: universal (any machine), virtio, qemu, host, profile:FILE, or names of modules',
       description:
         'Comma-separated; the union is meant. virtio is for virtual machines with virtio disks, qemu for any that QEMU has; host is this machine, profile:FILE one that imgboot profile record looked at: their hardware and what their root lies on, by the modules of the kernel that the initramfs is for. A name is a module, loaded at once.',
-      default: 'universal',
+      default: DEFAULT_MODULES,
     }),
     fs: Flags.string({
       summary:

@@ -1,8 +1,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImgbootError } from '../errors.ts';
-import { Contents } from '../initramfs/contents.ts';
-import { parseModuleSelection, type ModuleSelection } from '../initramfs/module-request.ts';
+import { defaultModuleSelection, type ModuleSelection } from '../initramfs/module-request.ts';
 import { kernelViews, readRootStack } from '../initramfs/root-stack.ts';
 import { checkKernelWords } from '../loader/kernel-words.ts';
 import { UnreadableImage, tryReadImage, type Image } from '../store/image.ts';
@@ -192,7 +191,7 @@ function modulesFor(
   { bootDirectory }: Change,
   asked: ModuleSelection | undefined,
 ): ModuleSelection {
-  const modules = asked ?? parseModuleSelection('universal', new Contents());
+  const modules = asked ?? defaultModuleSelection;
   if (bootDirectory !== undefined) return modules;
   return { ...modules, roots: [readRootStack(kernelViews, [realpathSync(store.paths.root)])] };
 }

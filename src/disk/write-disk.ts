@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import type { DiskFilesystem } from '../boot/disk.ts';
 import type { Deployed } from '../deploy/deploy.ts';
 import { checkDeploymentName, nameOfImage } from '../deploy/version-name.ts';
-import { Contents } from '../initramfs/contents.ts';
-import { parseModuleSelection } from '../initramfs/module-request.ts';
+import { defaultModuleSelection } from '../initramfs/module-request.ts';
 import type { Store } from '../store/store.ts';
 import { viewOf } from '../store/view.ts';
 import { jobModule, runIsolated } from '../system/isolate.ts';
@@ -84,7 +83,7 @@ export async function writeDisk(
 
 /** An encrypted root needs what opens it. */
 function modulesFor({ deployment, luks, filesystem }: DiskContent): DiskDeployment['modules'] {
-  const modules = deployment.modules ?? parseModuleSelection('universal', new Contents());
+  const modules = deployment.modules ?? defaultModuleSelection;
   const layers = luks === undefined ? [] : ['dm-crypt'];
   return { ...modules, roots: [{ filesystems: [filesystem], layers }] };
 }

@@ -20,6 +20,10 @@ export interface ModuleSelection {
   filesystems?: readonly string[] | undefined;
 }
 
+/** For any machine. */
+export const DEFAULT_MODULES = 'universal';
+export const defaultModuleSelection: ModuleSelection = { sets: [DEFAULT_MODULES], names: [] };
+
 /** An --add or --omit. Without a slash the pattern is of names, with one of paths below /lib/modules/VERSION. */
 export interface ModuleRule {
   verb: 'add' | 'omit';

@@ -5,7 +5,7 @@ import type { StorePaths } from '../store/paths.ts';
 import type { Store } from '../store/store.ts';
 import { FileLock } from '../system/lock.ts';
 import type { OperationOptions } from '../system/progress.ts';
-import { writeBootFiles } from './boot-file.ts';
+import { sweepBootFiles, writeBootFiles } from './boot-file.ts';
 import {
   allVersions,
   forgetDeployments,
@@ -150,6 +150,7 @@ export class Change implements Disposable {
 
   /** Ends a change that was stopped after it had been committed. What the loader may still boot is there until then. */
   async #makeGood(): Promise<void> {
+    sweepBootFiles(this.#store, this.deployments);
     const isEmpty = this.deployments.deployments.length === 0;
     if (!isEmpty && !this.#hasStrays()) return;
     await this.#publish(this.deployments, { counting: 'continue', signal: this.#options.signal });

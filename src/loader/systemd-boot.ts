@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { renameOnFat, removeOnFat } from '../system/durable.ts';
 import { removeLoaderFile, writeLoaderFile, writeOurLines } from './loader-file.ts';
 import type { BootEntry, LoaderPlan } from './plan.ts';
 import { entryTemplate, fillTemplate } from './template.ts';
@@ -8,7 +7,7 @@ import { entryTemplate, fillTemplate } from './template.ts';
 /** Versions come before the choices. */
 const sortKeys = { version: 'imgboot', choice: 'imgboot-choice' } as const;
 /** Our entries' names, with systemd-boot's own counter (`+2-1`) where there is one. */
-const OURS = /^(imgboot-.+-[0-9]+(?:-[a-z]+)?)(\+[0-9]+(?:-[0-9]+)?)?\.conf$/;
+const OURS = /^(imgboot-.+-[0-9]+(?:-[a-z]+)?)(?:\+[0-9]+(?:-[0-9]+)?)?\.conf$/;
 
 /**
  * Makes entries and loader.conf's `default` equal to the plan. Entries that are new come before the default, and those
@@ -22,11 +21,12 @@ export function publishSystemdBoot(root: string, plan: LoaderPlan, esp: string):
   if (plan.entries.length > 0) mkdirSync(entries, { recursive: true });
   const template = entryTemplate('systemd-boot.conf');
   for (const entry of plan.entries) {
-    const name = settleName(entries, {
-      entry,
-      restarts: plan.counting === 'restart' && entry.id === plan.defaultId,
-    });
+    const restarts = plan.counting === 'restart' && entry.id === plan.defaultId;
+    const known = ourEntries(entries).filter(({ id }) => id === entry.id);
+    const name = nameOf(entry, { known, restarts });
     writeLoaderFile(join(entries, name), renderSystemdBootEntry(template, entry));
+    // Another counter, or what a power cut left. Not renamed: a power cut might leave neither name.
+    for (const { file } of known) if (file !== name) removeLoaderFile(join(entries, file));
   }
   writeOurLines(join(esp, plan.machine.directory, 'loader.conf'), defaultLines(plan));
   const wanted = new Set(plan.entries.map(({ id }) => id));
@@ -57,20 +57,16 @@ function defaultLines({ defaultId, counting, entries }: LoaderPlan): string[] {
   return [`default ${counting !== 'no' && isNewest ? 'imgboot-*[0-9].conf' : `${defaultId}[.+]*conf`}`];
 }
 
-/** The file name to write an entry to; one that has another counter than it should is renamed. */
-function settleName(entries: string, { entry, restarts }: { entry: BootEntry; restarts: boolean }): string {
-  const [known, ...doubles] = ourEntries(entries).filter(({ id }) => id === entry.id);
-  // What a power cut left of a renaming.
-  for (const { file } of doubles) removeOnFat(join(entries, file));
-  const fresh = `${entry.id}${entry.tries === undefined ? '' : `+${entry.tries}`}.conf`;
-  if (known === undefined) return fresh;
-  const stays = entry.tries === undefined ? known.counter === '' : !restarts;
-  if (stays || known.file === fresh) return known.file;
-  renameOnFat(join(entries, known.file), join(entries, fresh));
-  return fresh;
+/** The file name of an entry: one that it has, where that has the counter that it should have. */
+function nameOf(
+  { id, tries }: BootEntry,
+  { known, restarts }: { known: readonly { file: string }[]; restarts: boolean },
+): string {
+  if (tries === undefined) return `${id}.conf`;
+  return (restarts ? undefined : known[0]?.file) ?? `${id}+${tries}.conf`;
 }
 
-function ourEntries(entries: string): { file: string; id: string; counter: string }[] {
+function ourEntries(entries: string): { file: string; id: string }[] {
   let files: string[];
   try {
     files = readdirSync(entries);
@@ -80,6 +76,6 @@ function ourEntries(entries: string): { file: string; id: string; counter: strin
   }
   return files.flatMap((file) => {
     const match = OURS.exec(file);
-    return match === null ? [] : [{ file, id: match[1]!, counter: match[2] ?? '' }];
+    return match === null ? [] : [{ file, id: match[1]! }];
   });
 }

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
   rmdirSync,
   unlinkSync,
   writeFileSync,
@@ -38,6 +39,8 @@ export function renameOnFat(from: string, to: string): void {
   try {
     renameSync(from, to);
     syncTree(dirname(to));
+    // On FAT, only this empties the disk's own cache.
+    syncDirectory(dirname(to));
   } finally {
     if (replaced !== undefined) closeSync(replaced);
   }
@@ -62,9 +65,18 @@ export function removeOnFat(path: string): void {
   }
 }
 
+/** Deletes what a {@link replaceFile} of this path left that was stopped. */
+export function removeAside(path: string): void {
+  rmSync(asideOf(path), { force: true });
+}
+
+function asideOf(path: string): string {
+  return join(dirname(path), `.new-${basename(path)}`);
+}
+
 /** Writes a file beside the one that it is to become. @returns its path */
 function writeAside(path: string, content: string, mode: number): string {
-  const aside = join(dirname(path), `.new-${basename(path)}`);
+  const aside = asideOf(path);
   const fd = openSync(aside, 'w', mode);
   try {
     // Until all of it is written: a single write to a full disk may take a part and call that success.

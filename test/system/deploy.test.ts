@@ -1,4 +1,13 @@
-import { chownSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -24,6 +33,30 @@ describe.each(drivers)('on a machine with a system of its own, with the $driver 
     await host.load('desktop:latest', 1);
   });
   afterEach(async () => host[Symbol.asyncDispose]());
+
+  it('what a power cut left half done is cleared away by the next change', async () => {
+    await host.deploy('desktop');
+    const entries = path.join(host.boot, 'loader/entries');
+    host.bless('desktop/1');
+    copyFileSync(
+      path.join(entries, 'imgboot-desktop-1+3.conf'),
+      path.join(entries, 'imgboot-desktop-1+2-1.conf'),
+    );
+    const half = [
+      host.version('desktop/1', '.new-boot'),
+      path.join(entries, '.new-imgboot-desktop-1.conf'),
+      path.join(entries, 'imgboot-desktop-1.conf'),
+    ];
+    for (const file of half) writeFileSync(file, 'title');
+    await runCliOk(['deployment', 'pin', '--store', host.store.path, 'desktop/1']);
+    expect(existsSync(half[0]!)).toBe(false);
+    await host.load('desktop:latest', 2);
+    await host.store.cliOk('upgrade');
+    expect(host.entries().filter((name) => /^(\.new|imgboot-desktop-1[+.])/.test(name))).toEqual([
+      'imgboot-desktop-1.conf',
+    ]);
+    expect(readFileSync(half[2]!, 'utf8')).toMatch(/^options root=/m);
+  });
 
   it('an image is deployed, upgraded, gone back from and taken away, and the system is as it was', async () => {
     const before = await listing(path.join(host.boot, 'loader'));

@@ -322,7 +322,11 @@ describe('/run/initramfs/bless', () => {
     );
     expect(await readFile(path.join(directory, 'good'), 'utf8')).toBe('untold');
     await mkdir(path.join(filesystem.mountPoint, 'loader/entries'), { recursive: true });
-    await writeFile(path.join(filesystem.mountPoint, 'loader/entries/imgboot-desktop-2+0-3.conf'), 'entry');
+    const entries = path.join(filesystem.mountPoint, 'loader/entries');
+    await writeFile(path.join(entries, 'imgboot-desktop-2+0-3.conf'), 'entry');
+    // As a power cut may leave it.
+    for (const half of ['.new-imgboot-desktop-2.conf', 'imgboot-desktop-2.conf'])
+      await writeFile(path.join(entries, half), 'en');
     const { stdout: device } = await execa('findmnt', ['-no', 'SOURCE', filesystem.mountPoint]);
     const boots = path.join(filesystem.mountPoint, 'store/boots/desktop');
     await mkdir(boots, { recursive: true });
@@ -330,9 +334,8 @@ describe('/run/initramfs/bless', () => {
     const again = await bless(filesystem.mountPoint, order);
     expect(again).toEqual({ exitCode: 0, output: expect.stringContaining('desktop/2 is good') });
     expect(await readFile(path.join(directory, 'good'), 'utf8')).toBe('');
-    expect(await readdir(path.join(filesystem.mountPoint, 'loader/entries'))).toEqual([
-      'imgboot-desktop-2.conf',
-    ]);
+    expect(await readdir(entries)).toEqual(['imgboot-desktop-2.conf']);
+    expect(await readFile(path.join(entries, 'imgboot-desktop-2.conf'), 'utf8')).toBe('entry');
     expect(await readdir(boots)).toEqual(['7.good']);
     const third = await bless(filesystem.mountPoint, missing);
     expect(third).toEqual({ exitCode: 0, output: expect.stringContaining('desktop/2 is known as good') });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -120,6 +120,11 @@ describe.each(['netavark', 'cni'] as const)('containers with networks by %s', (b
   });
 
   it('whose start is killed at any moment leave nothing once they are removed', async () => {
+    await cli('run', '--name', 'killed', BASE, 'true');
+    // As one that is killed while it notes what it takes leaves it.
+    writeFileSync(path.join(store.path, 'networks/attached/.new-killed.json'), '{');
+    await cli('rm', 'killed');
+    expect(attached()).toEqual([]);
     for (let delayMs = 150; delayMs <= 1_050; delayMs += 300) {
       const running = host.start(
         imgboot,
@@ -136,8 +141,10 @@ describe.each(['netavark', 'cni'] as const)('containers with networks by %s', (b
       await sleep(delayMs);
       running.kill('SIGKILL');
       await running;
-      await cli('rm', '--all', '--force');
-      await until(() => attached().length === 0);
+      const said = await cli('rm', '--all', '--force');
+      await until(() => attached().length === 0).catch((error: unknown) => {
+        throw new Error(`killed after ${delayMs} ms; rm said ${said}`, { cause: error });
+      });
       expect(await host.state(), `killed after ${delayMs} ms`).toEqual(before);
     }
   });

@@ -19,8 +19,9 @@ import type { DetachRequest } from './types.ts';
 export async function detachNetworks(request: DetachRequest): Promise<void> {
   const state = new NetworkState(request.paths);
   // The usual case of a container without networks costs no lock.
-  if (state.attachment(request.containerId) === undefined) return;
+  if (state.attachment(request.containerId) === undefined && !state.hasStrays()) return;
   using _lock = await lockNetworks(request);
+  state.removeStrays();
   const attachment = state.attachment(request.containerId);
   if (attachment !== undefined) await detach(state, attachment);
 }
